@@ -1,0 +1,1 @@
+"""What gateway and inference share: settings, names, messages, errors, connections, processes."""

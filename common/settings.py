@@ -1,0 +1,157 @@
+"""Every ``PICTOR_*`` setting: read once, from the environment and ``.env``, checked, with its unit.
+
+The environment wins over ``.env``; an empty value means the default, since compose hands on empty
+ones. A wrong value or an unknown name raises, so that a misspelt setting is never silently ignored.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from common.errors import SettingsError
+
+PREFIX = "PICTOR_"
+MEGABYTE = 1_000_000
+MEGAPIXEL = 1_000_000
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Count = Annotated[int, Meta(ge=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=7 * 86_400)]
+
+
+def _environment_name(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+class Settings(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename=_environment_name,
+    forbid_unknown_fields=True,
+):
+    """What an operator may change. README's table says what each is for."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    gateways: AtLeastOne = 1
+    redis_url: str = ""  # empty: the embedded server
+    redis_maxmemory_mb: Annotated[int, Meta(ge=64)] = 1024
+    durability: Literal["none", "everysec", "always"] = "everysec"
+    data_dir: str = "data"
+    model: Annotated[str, Meta(min_length=1)] = "efficientnet_lite0"
+    engine: Literal["auto", "litert", "tensorflow"] = "auto"
+    workers: Count = 0  # 0: one a core
+    max_batch: Annotated[int, Meta(ge=0, le=512)] = (
+        0  # images; 0: what the measured cost allows
+    )
+    latency_target_ms: Annotated[float, Meta(ge=1, le=60_000)] = 250
+    deadline_s: Seconds = 10
+    result_ttl_s: Seconds = 300
+    cache_ttl_s: Annotated[float, Meta(ge=0, le=7 * 86_400)] = (
+        3600  # 0: no cache, no coalescing
+    )
+    max_upload_mb: Annotated[float, Meta(gt=0, le=512)] = 20
+    max_megapixels: Annotated[float, Meta(gt=0, le=1000)] = 64
+    max_backlog_interactive: AtLeastOne = 2000  # entries
+    max_backlog_bulk: AtLeastOne = 20000  # entries
+    max_bytes_in_flight_mb: AtLeastOne = 256  # a gateway
+    worker_metrics_port: Port = 9101
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder, absolute."""
+        return Path(self.data_dir).expanduser().resolve()
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in Redis: a catalogue name, or the last part of a folder's path."""
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(self.model).name)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return int(self.max_upload_mb * MEGABYTE)
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * MEGAPIXEL)
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes: as set, or one for each core this process may use."""
+        return self.workers or usable_cores()
+
+    @classmethod
+    def load(cls, dotenv: Path | None = Path(".env")) -> Self:
+        """Reads the environment over ``.env``.
+
+        Raises:
+            SettingsError: a value is wrong or a name unknown; one line that names it.
+        """
+        values: dict[str, str | None] = {}
+        if dotenv is not None and dotenv.is_file():
+            values.update(dotenv_values(dotenv, interpolate=False))
+        values.update(os.environ)
+        return cls.parse(values)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str | None]) -> Self:
+        """Settings from names and values; names without the prefix are others' business."""
+        ours = {
+            k: v.strip()
+            for k, v in values.items()
+            if k.startswith(PREFIX) and v is not None
+        }
+        unknown = sorted(ours.keys() - cls.__struct_encode_fields__)
+        if unknown:
+            raise SettingsError(_unknown(unknown[0], cls.__struct_encode_fields__))
+        try:
+            settings = msgspec.convert(
+                {k: v for k, v in ours.items() if v}, cls, strict=False
+            )
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$.")
+            name = where.rstrip("`")
+            raise SettingsError(
+                f"{name}={ours.get(name, '')!r}: {_expected(name, what)}"
+            ) from None
+        if settings.result_ttl_s < 2 * settings.deadline_s:
+            raise SettingsError(
+                f"PICTOR_RESULT_TTL_S={settings.result_ttl_s:g}: expected at least twice "
+                f"PICTOR_DEADLINE_S, {2 * settings.deadline_s:g}"
+            )
+        return settings
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a child process."""
+        return {name: str(value) for name, value in msgspec.to_builtins(self).items()}
+
+
+def _expected(name: str, what: str) -> str:
+    """The complaint of msgspec; for a choice it does not say among what."""
+    choices = get_args(Settings.__annotations__[name.removeprefix(PREFIX).lower()])
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return "expected " + " or ".join(choices)
+    return what.replace("Expected", "expected").replace("`", "")
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "README.md lists all settings"
+    return f"{name}: there is no such setting; {hint}"
+
+
+def usable_cores() -> int:
+    """Cores this process may run on; fewer than the machine's in a pinned container."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

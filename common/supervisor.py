@@ -1,0 +1,216 @@
+"""Children: started in order, started again when they die, stopped in reverse.
+
+`make run` uses it for server, inference and gateway; the inference and gateway parents use it for
+their own processes. A child says over a pipe how far it is (`common.process.Reporter`): "ready" lets
+the next one start, and "worked" ends the backoff between its restarts.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from common import logs
+from common.errors import StartError
+from common.parent import PARENT_VARIABLE
+from common.process import EXIT_CANNOT_START, NOTIFY_VARIABLE, READY, WORKED
+
+FIRST_BACKOFF_S: Final = 0.1
+LONGEST_BACKOFF_S: Final = 2.0
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process to keep running.
+
+    Attributes:
+        name: for messages.
+        argv: its command line.
+        environment: variables beside this process's own.
+        probe: for a child that cannot report: returns once it is ready.
+        stop_s: seconds between SIGTERM and SIGKILL.
+        descriptors: file descriptors it inherits.
+    """
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    probe: Callable[[], Awaitable[None]] | None = None
+    stop_s: float = 10.0
+    descriptors: tuple[int, ...] = ()
+
+
+class ChildFailed(StartError):
+    """A child ended before it was ready.
+
+    Attributes:
+        told: the child has printed its reason itself.
+    """
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(f"{name} could not start (exit status {status})")
+        self.told = status == EXIT_CANNOT_START
+
+
+class Supervisor:
+    """Keeps children running until it is told to stop."""
+
+    def __init__(self) -> None:
+        self._kept: list[_Kept] = []
+
+    async def start(self, child: Child) -> None:
+        """Starts a child and waits until it is ready; from then on it is kept running.
+
+        Raises:
+            ChildFailed: it ended before it was ready the first time.
+        """
+        kept = _Kept(child)
+        self._kept.append(kept)
+        await kept.start()
+
+    async def stop(self) -> None:
+        """Stops all children, the last started first, each within its bounded wait."""
+        while self._kept:
+            await self._kept.pop().stop()
+
+    async def stop_together(self) -> None:
+        """Stops all children at once, for children that are alike."""
+        kept, self._kept = self._kept, []
+        await asyncio.gather(*(one.stop() for one in kept))
+
+    def kill(self) -> None:
+        """Ends all children at once, without asking; `stop` still has to collect them."""
+        for kept in self._kept:
+            kept.signal(signal.SIGKILL)
+
+    def pids(self) -> dict[str, int]:
+        """The process of each child that runs."""
+        return {
+            kept.child.name: kept.pid for kept in self._kept if kept.pid is not None
+        }
+
+
+class _Kept:
+    """One child and the task that keeps it running."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._stopping = False
+        self._backoff_s = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process is not None else None
+
+    async def start(self) -> None:
+        await self._spawn()
+        assert self._process is not None
+        ended = asyncio.create_task(self._process.wait())
+        ready = asyncio.create_task(self._wait_ready())
+        try:
+            await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not ready.done():
+                raise ChildFailed(self.child.name, ended.result())
+            ready.result()
+        finally:
+            ended.cancel()
+            ready.cancel()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def _wait_ready(self) -> None:
+        if self.child.probe is not None:
+            await self.child.probe()
+            self._heard(READY + WORKED)
+        await self._ready.wait()
+
+    async def _spawn(self) -> None:
+        self._ready.clear()
+        reading, writing = os.pipe()
+        environment = {**os.environ, **self.child.environment}
+        environment[NOTIFY_VARIABLE] = str(writing)
+        environment[PARENT_VARIABLE] = str(os.getpid())
+        try:
+            # Its own session: a Ctrl-C at the terminal is this process's to pass on, in order.
+            self._process = await asyncio.create_subprocess_exec(
+                *self.child.argv,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(writing, *self.child.descriptors),
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(reading)
+            raise StartError(f"{self.child.name} cannot be started: {error}") from error
+        finally:
+            os.close(writing)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reading, self._read, reading)
+
+    def _read(self, descriptor: int) -> None:
+        said = os.read(descriptor, 16)
+        if said:
+            self._heard(said)
+        else:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+
+    def _heard(self, said: bytes) -> None:
+        if READY in said:
+            self._ready.set()
+        if WORKED in said:
+            self._backoff_s = 0.0
+
+    async def _keep(self) -> None:
+        while True:
+            assert self._process is not None
+            status = await self._process.wait()
+            if self._stopping:
+                return
+            log.warning(
+                "child ended, starting it again",
+                child=self.child.name,
+                status=status,
+                in_s=self._backoff_s,
+            )
+            await asyncio.sleep(self._backoff_s)
+            self._backoff_s = min(
+                max(FIRST_BACKOFF_S, 2 * self._backoff_s), LONGEST_BACKOFF_S
+            )
+            try:
+                await self._spawn()
+            except StartError as error:
+                log.error(
+                    "child cannot be started", child=self.child.name, reason=str(error)
+                )
+                self._backoff_s = LONGEST_BACKOFF_S
+                continue
+            if self.child.probe is not None:
+                await self.child.probe()
+
+    def signal(self, number: int) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        try:
+            if self._process is None:
+                return
+            self.signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._process.wait(), self.child.stop_s)
+            except TimeoutError:
+                log.warning("child did not stop in time", child=self.child.name)
+                self.signal(signal.SIGKILL)
+                await self._process.wait()
+        finally:
+            if self._keeper is not None:
+                self._keeper.cancel()

@@ -1,0 +1,166 @@
+"""The messages that gateway and workers exchange: frozen structs in MessagePack, versioned.
+
+A struct travels as an array whose first element is its tag or version. Fields are only ever added at
+the end, with a default, so that a reader of version N reads N-1; workers are upgraded first.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from common.errors import PictorError
+from common.keys import partition_of
+
+VERSION: Final = 1
+MAX_TOP_K: Final = 20
+
+
+class WireError(PictorError):
+    """Bytes from Redis that are not the message they should be."""
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True):
+    """A stream entry's header, field ``h``; the image as sent is field ``img``.
+
+    Attributes:
+        id: ``<partition>-<128 random bits in hex>``.
+        digest: SHA-256 of the image bytes.
+        expires_ms: milliseconds after the entry's id at which nobody wants the answer any more.
+        top_k: how many predictions are wanted, 1 to MAX_TOP_K.
+        thumbnail_px: longest side of the thumbnail wanted, 0 for none.
+        owner: who may read the result; empty where no keys are in use.
+    """
+
+    version: int
+    id: str
+    digest: bytes
+    expires_ms: int
+    top_k: int = 5
+    thumbnail_px: int = 0
+    owner: str = ""
+
+
+class Prediction(msgspec.Struct, frozen=True, array_like=True):
+    """One category: WordNet id, label as Keras spells it, readable words, probability 0 to 1."""
+
+    wnid: str
+    label: str
+    description: str
+    score: float
+
+
+class Timing(msgspec.Struct, frozen=True, array_like=True):
+    """Where a request's time went in the worker, in milliseconds, and the batch it travelled in."""
+
+    queue_ms: float = 0.0
+    decode_ms: float = 0.0
+    inference_ms: float = 0.0
+    batch: int = 0
+
+
+class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
+    """Predictions, the most probable first."""
+
+    version: int
+    id: str
+    owner: str
+    model: str
+    model_digest: str
+    predictions: tuple[Prediction, ...]
+    timing: Timing = Timing()
+    cached: bool = False
+    thumbnail: bytes = b""  # a JPEG
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
+    """The image was refused or given up on; ``code`` is that of a ``RequestError``."""
+
+    version: int
+    id: str
+    owner: str
+    code: str
+    timing: Timing = Timing()
+
+
+class Expired(msgspec.Struct, frozen=True, array_like=True, tag="expired"):
+    """The deadline had passed before anybody got to it; it was not run."""
+
+    version: int
+    id: str
+    owner: str
+
+
+Ended = Success | Failure | Expired
+
+
+class Worker(msgspec.Struct, frozen=True, array_like=True):
+    """A worker's details, beside its place in the sorted set.
+
+    Attributes:
+        fixed_ms: the measured cost of a batch of n images is ``fixed_ms + image_ms * n``.
+        image_ms: see ``fixed_ms``.
+        images_per_s: the rate it reaches at the batch size it prefers.
+    """
+
+    version: int
+    name: str
+    model: str
+    model_digest: str
+    engine: str
+    fixed_ms: float
+    image_ms: float
+    images_per_s: float
+
+
+class Label(msgspec.Struct, frozen=True, array_like=True):
+    """A category: WordNet id, label as Keras spells it, readable words."""
+
+    wnid: str
+    label: str
+    description: str
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """Feedback, field ``r`` of an entry on ``keys.FEEDBACK``; its entry's id says when.
+
+    Attributes:
+        request_id: the answer it is about, or empty.
+        verdict: right, wrong, or empty for a report in general.
+        answered: the label that was answered, where the reporter's page knew it.
+        label: the label that would have been right, or empty.
+        text: in the reporter's words.
+    """
+
+    version: int
+    request_id: str = ""
+    verdict: str = ""
+    answered: str = ""
+    label: str = ""
+    text: str = ""
+
+
+def new_id(image_digest: bytes) -> str:
+    """A fresh request id in the image's partition."""
+    return f"{partition_of(image_digest)}-{secrets.token_hex(16)}"
+
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    decoder = msgspec.msgpack.Decoder(kind)
+
+    def read(data: bytes) -> Any:
+        try:
+            return decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise WireError(str(error)) from error
+
+    return read
+
+
+encode: Final = msgspec.msgpack.Encoder().encode
+read_request: Final[Callable[[bytes], Request]] = _reader(Request)
+read_ended: Final[Callable[[bytes], Ended]] = _reader(Ended)
+read_worker: Final[Callable[[bytes], Worker]] = _reader(Worker)
+read_report: Final[Callable[[bytes], Report]] = _reader(Report)
+read_labels: Final[Callable[[bytes], tuple[Label, ...]]] = _reader(tuple[Label, ...])

@@ -1,0 +1,176 @@
+"""Whether there is room: backlog, live workers, memory; decided at the headers, body unread.
+
+What Redis says is read ten times a second, so a bound is soft by what one such interval lets in.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from common import keys, logs, wire
+from common.connections import Keeper
+from common.errors import BrokerAway, NoWorker, QueueFull
+from common.keys import LANES, Lane
+from common.link import LinkLost, ReplyError
+from gateway import metrics
+
+REFRESH_S: Final = 0.1
+DETAILS_S: Final = 1.0  # what changes slowly is read less often
+ALIVE_S: Final = 5.0  # a worker not heard of for this long counts as gone
+GRACE_S: Final = 2.0  # after Redis was away: workers need two beats to be seen again
+MEMORY_SHARE: Final = 0.7  # of maxmemory; the rest is for results
+LONGEST_RETRY_S: Final = 60.0
+
+log = logs.get(__name__)
+
+
+@dataclass
+class State:
+    """What Redis said last.
+
+    Attributes:
+        backlog: entries a lane, those being worked on included.
+        workers: live workers of our model.
+        memory: used share of maxmemory; 0 where there is no bound.
+        at: monotonic time of the reading; 0: never.
+    """
+
+    backlog: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
+    workers: tuple[wire.Worker, ...] = ()
+    memory: float = 0.0
+    at: float = 0.0
+
+    @property
+    def images_per_s(self) -> float:
+        """What all workers together classify a second."""
+        return sum(worker.images_per_s for worker in self.workers)
+
+
+class Admission:
+    """Reads how things stand and says yes or no."""
+
+    def __init__(self, link: Keeper, model: str, bounds: dict[Lane, int]) -> None:
+        self._link = link
+        self._model = model
+        self._bounds = bounds
+        self._task: asyncio.Task[None] | None = None
+        self._details_at = -math.inf
+        self._returned_at = -math.inf
+        self.away: str = "Redis has not answered yet"  # why not, or empty
+        self.state = State()
+
+    def start(self) -> None:
+        """Starts reading."""
+        self._task = asyncio.create_task(self._keep_reading())
+
+    async def stop(self) -> None:
+        """Stops reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def check(self, lane: Lane, deadline_s: float) -> None:
+        """Lets a request in, or says why not.
+
+        Raises:
+            BrokerAway, NoWorker: nothing can be done now.
+            QueueFull: it would not fit, or expire before its turn.
+        """
+        if self.away:
+            raise BrokerAway(retry_after_s=2)
+        state = self.state
+        if not state.workers:
+            if time.monotonic() - self._returned_at < GRACE_S:
+                return
+            raise NoWorker(retry_after_s=5)
+        rate = max(state.images_per_s, 0.1)
+        backlog = state.backlog[lane]
+        if backlog >= self._bounds[lane]:
+            raise QueueFull(
+                retry_after_s=_within((backlog - self._bounds[lane] + 1) / rate)
+            )
+        if state.memory >= MEMORY_SHARE:
+            raise QueueFull(
+                retry_after_s=_within(sum(state.backlog.values()) / 2 / rate)
+            )
+        wait_s = (backlog + 1) / rate
+        if wait_s > deadline_s:
+            raise QueueFull(retry_after_s=_within(wait_s - deadline_s))
+        state.backlog[lane] += 1  # counted again from Redis in a moment
+
+    def unready(self) -> str:
+        """Why `/readyz` says no; empty where it says yes."""
+        if self.away:
+            return self.away
+        if not self.state.workers:
+            return "no worker is warm"
+        return ""
+
+    async def _keep_reading(self) -> None:
+        while True:
+            try:
+                await self.read()
+            except (LinkLost, ReplyError) as error:
+                if not self.away:
+                    log.warning("Redis is away", reason=str(error))
+                self.away = f"Redis does not answer: {error}"
+                self._details_at = -math.inf
+            await asyncio.sleep(REFRESH_S)
+
+    async def read(self) -> None:
+        """Reads how things stand now."""
+        commands: list[Any] = [
+            ("XLEN", keys.requests(self._model, lane)) for lane in LANES
+        ]
+        now = time.monotonic()
+        in_full = now - self._details_at >= DETAILS_S
+        if in_full:
+            commands += [
+                ("TIME",),
+                ("ZRANGE", keys.workers(), 0, -1, "WITHSCORES"),
+                ("INFO", "memory"),
+            ]
+        replies = await self._link.calls(commands)
+        if in_full:
+            seconds, micros = replies[-3]
+            self.state.workers = await self._workers(
+                int(seconds) + int(micros) / 1e6, replies[-2]
+            )
+            self.state.memory = memory_share(replies[-1])
+            self._details_at = now
+        self.state.backlog = dict(zip(LANES, replies[: len(LANES)], strict=True))
+        self.state.at = now
+        if self.away:
+            self.away = ""
+            self._returned_at = now
+        for lane, count in self.state.backlog.items():
+            metrics.BACKLOG.labels(lane).set(count)
+        metrics.WORKERS.set(len(self.state.workers))
+
+    async def _workers(
+        self, now: float, scored: Sequence[bytes]
+    ) -> tuple[wire.Worker, ...]:
+        names = [
+            name.decode()
+            for name, beat in zip(scored[::2], scored[1::2], strict=True)
+            if now - float(beat) < ALIVE_S
+        ]
+        if not names:
+            return ()
+        details = await self._link.call("MGET", *(keys.worker(name) for name in names))
+        workers = (wire.read_worker(data) for data in details if data is not None)
+        return tuple(worker for worker in workers if worker.model == self._model)
+
+
+def memory_share(info: bytes) -> float:
+    """The used share of maxmemory from ``INFO memory``; 0 where there is no bound."""
+    values = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
+    most = int(values.get(b"maxmemory", b"0"))
+    return int(values.get(b"used_memory", b"0")) / most if most else 0.0
+
+
+def _within(seconds: float) -> float:
+    return min(max(1.0, seconds), LONGEST_RETRY_S)

@@ -1,0 +1,100 @@
+"""The app: routes and error answers inside, limits around them. Plain ASGI; any server will do."""
+
+from typing import Any, cast
+
+from quart import Quart, Response, request
+from quart_schema import Info, QuartSchema, hide
+from werkzeug.exceptions import HTTPException
+
+from common import logs
+from common.errors import BrokerAway, RequestError
+from common.link import LinkLost, ReplyError
+from common.settings import Settings
+from gateway import metrics, problems, service
+from gateway.classify import exchange
+from gateway.limits import Limits
+from gateway.routes.docs import docs
+from gateway.routes.health import health
+from gateway.routes.page import page
+from gateway.routes.plain import plain
+from gateway.routes.v1 import v1
+
+log = logs.get(__name__)
+
+
+def create_app(settings: Settings) -> Quart:
+    """Makes a gateway; it connects when the server starts it."""
+    app = Quart(__name__, static_folder="static", template_folder="templates")
+    made = service.make(settings)
+    service.install(app, made)
+    app.config["MAX_CONTENT_LENGTH"] = (
+        None  # gateway.limits counts, before the app is reached
+    )
+    app.config["BODY_TIMEOUT"] = 30
+    app.config["RESPONSE_TIMEOUT"] = None
+    for blueprint in (page, plain, v1, health, docs):
+        app.register_blueprint(blueprint)
+    for name in (
+        "page.index",
+        "page.upload",
+        "page.reports",
+        "page.report",
+        "docs.show",
+        "docs.asset",
+    ):
+        app.view_functions[name] = hide(app.view_functions[name])
+    QuartSchema(
+        app,
+        info=Info(title="Pictor", version="1", description="Image classification."),
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+        conversion_preference="msgspec",
+    )
+    app.register_error_handler(RequestError, _refused)
+    app.register_error_handler(LinkLost, _broker_away)
+    app.register_error_handler(ReplyError, _broker_away)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _bug)
+    app.before_serving(made.start)
+    app.after_serving(made.stop)
+    limits = Limits(cast(Any, app.asgi_app), settings, made.admission)
+    app.asgi_app = cast(Any, limits)  # type: ignore[method-assign]
+    return app
+
+
+async def _refused(error: RequestError) -> Response:
+    metrics.REFUSED.labels(error.code).inc()
+    log.info("refused", code=error.code, request_id=exchange().request_id)
+    return _response(
+        problems.of_error(error, request.path, request.method, exchange().request_id)
+    )
+
+
+async def _broker_away(error: Exception) -> Response:
+    """Whatever a route was doing with Redis, this is what its client can do about it."""
+    log.warning(
+        "Redis failed a request", reason=str(error), request_id=exchange().request_id
+    )
+    return await _refused(BrokerAway(retry_after_s=2))
+
+
+async def _http_error(error: HTTPException) -> Any:
+    if error.code is not None and error.code < 400:  # a redirect that routing asks for
+        return error.get_response()
+    reply = problems.of_status(error.code or 500, request.path, exchange().request_id)
+    response = _response(reply)
+    if "Allow" in (headers := dict(error.get_headers())):
+        response.headers["Allow"] = headers["Allow"]
+    return response
+
+
+async def _bug(error: Exception) -> Response:
+    log.error(
+        "a bug", request_id=exchange().request_id, path=request.path, exc_info=error
+    )
+    return _response(problems.of_status(500, request.path, exchange().request_id))
+
+
+def _response(reply: problems.Reply) -> Response:
+    return Response(reply.body, reply.status, reply.headers)

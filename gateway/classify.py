@@ -1,0 +1,74 @@
+"""What the three upload routes have in common: the body in, an answer and its receipt out."""
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from quart import request
+
+from common import wire
+from common.errors import TooLarge
+from common.keys import Lane
+from gateway import metrics, uploads
+from gateway.limits import Exchange
+from gateway.service import service
+from gateway.submit import Job
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An answer and where its time went, in milliseconds."""
+
+    success: wire.Success
+    timing_ms: dict[str, float]
+
+
+def exchange() -> Exchange:
+    """This request, as `gateway.limits` wrote it down."""
+    return cast(Exchange, request.scope["state"]["exchange"])
+
+
+async def classify(
+    *,
+    lane: Lane = "interactive",
+    top_k: int = 5,
+    thumbnail_px: int = 0,
+    keep: bool = False,
+) -> Receipt:
+    """Classifies the picture in this request's body.
+
+    Raises:
+        RequestError: there is none, or how it ended instead.
+        gateway.submit.StillRunning: past the deadline, with `keep`.
+    """
+    this = exchange()
+    body = cast(bytes, await request.get_data(cache=False))
+    uploaded_s = time.monotonic() - this.started
+    metrics.UPLOAD.observe(uploaded_s)
+    here = service()
+    image = uploads.image_of(request.headers.get("Content-Type", ""), body)
+    if len(image) > here.settings.max_upload_bytes:
+        raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
+    job = Job(image, lane, top_k, thumbnail_px, here.settings.deadline_s)
+    answer = await here.submitter.submit(job, keep=keep)
+    timing = answer.success.timing
+    worker_ms = timing.queue_ms + timing.decode_ms + timing.inference_ms
+    reply_ms = max(0.0, answer.total_s * 1000 - worker_ms)
+    metrics.REPLY.observe(reply_ms / 1000)
+    receipt = receipt_of(timing, upload_ms=uploaded_s * 1000, reply_ms=reply_ms)
+    this.timing = ", ".join(f"{name};dur={ms}" for name, ms in receipt.items())
+    return Receipt(answer.success, receipt)
+
+
+def receipt_of(
+    timing: wire.Timing, *, upload_ms: float = 0.0, reply_ms: float = 0.0
+) -> dict[str, float]:
+    """Where a request's time went: stages by name, in order, in milliseconds."""
+    stages = {
+        "upload": upload_ms,
+        "queue": timing.queue_ms,
+        "decode": timing.decode_ms,
+        "inference": timing.inference_ms,
+        "reply": reply_ms,
+    }
+    return {name: round(ms, 2) for name, ms in stages.items()}

@@ -1,0 +1,47 @@
+"""What a gateway counts and measures."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+REQUESTS = Counter("pictor_requests", "HTTP requests answered.", ["route", "status"])
+DURATION = Histogram(
+    "pictor_request_duration_seconds",
+    "From headers to the last byte.",
+    ["route"],
+    buckets=SECONDS,
+)
+REFUSED = Counter(
+    "pictor_refused", "Uploads refused or ended without an answer.", ["code"]
+)
+UPLOAD = Histogram(
+    "pictor_upload_seconds", "Reading an upload's body.", buckets=SECONDS
+)
+REPLY = Histogram(
+    "pictor_reply_seconds",
+    "From XADD to the answer, less the worker's time.",
+    buckets=SECONDS,
+)
+SHARED = Counter("pictor_shared", "Requests that joined an equal one under way.")
+WITHDRAWN = Counter(
+    "pictor_withdrawn", "Entries taken back because their client had left."
+)
+BACKLOG = Gauge(
+    "pictor_backlog_entries",
+    "Entries on a lane's stream.",
+    ["lane"],
+    multiprocess_mode="livemax",
+)
+WORKERS = Gauge("pictor_workers", "Live workers.", multiprocess_mode="livemax")
+WAITING = Gauge(
+    "pictor_waiting_requests",
+    "Requests that wait for a result.",
+    multiprocess_mode="livesum",
+)
+IN_FLIGHT = Gauge(
+    "pictor_bytes_in_flight",
+    "Bytes of uploads being handled.",
+    multiprocess_mode="livesum",
+)

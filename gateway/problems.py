@@ -1,0 +1,77 @@
+"""Errors as answers: three keys on the plain contract, problem details under /v1, the page again.
+
+One place for all, used by the routes and by the middleware that refuses before any route is reached.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from common.errors import RequestError
+
+PLAIN_PATHS: Final = ("/predict",)
+PLAIN_FAILURE: Final = b'{"success": false, "prediction": null, "score": null}'
+HTTP_TITLES: Final[Mapping[int, tuple[str, str]]] = {
+    404: ("not-found", "There is nothing here."),
+    405: ("method-not-allowed", "This address does not take this method."),
+    400: ("bad-request", "The request cannot be understood."),
+}
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """RFC 9457 problem details; ``type`` is a stable slug."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer that any layer can send."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def of_error(error: RequestError, path: str, method: str, request_id: str) -> Reply:
+    """The answer for an error, in the manner of the path it happened on."""
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if path == "/" and method == "POST":
+        return Reply(302, {**headers, "Location": f"/?error={error.code}"}, b"")
+    return _reply(
+        error.status, error.code, error.title, error.detail, path, request_id, headers
+    )
+
+
+def of_status(status: int, path: str, request_id: str) -> Reply:
+    """The answer for an HTTP error that is none of ours, such as 404 and 405."""
+    known = HTTP_TITLES.get(status)
+    code, title = known or ("internal-error", "Something went wrong on our side.")
+    detail = f"{title} See /docs." if known else f"{title} It has been written down."
+    return _reply(status, code, title, detail, path, request_id, {})
+
+
+def _reply(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    path: str,
+    request_id: str,
+    headers: dict[str, str],
+) -> Reply:
+    headers |= {"X-Error-Code": code, "X-Error-Detail": detail[:200]}
+    if path in PLAIN_PATHS:
+        return Reply(
+            status, {**headers, "Content-Type": "application/json"}, PLAIN_FAILURE
+        )
+    problem = Problem(code, title, status, detail, request_id)
+    headers["Content-Type"] = "application/problem+json"
+    return Reply(status, headers, msgspec.json.encode(problem))

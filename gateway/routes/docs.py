@@ -1,0 +1,37 @@
+"""``/docs``: the OpenAPI description for people, from assets on this machine."""
+
+from pathlib import Path
+from typing import Final
+
+import flask_swagger_ui
+from quart import (
+    Blueprint,
+    Response,
+    abort,
+    render_template,
+    send_from_directory,
+)
+
+from gateway.headers import PAGE_POLICY
+
+ASSETS: Final = Path(flask_swagger_ui.__file__).parent / "dist"
+SERVED: Final = frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})
+# Swagger UI fetches /openapi.json, and calls the API from "Try it out".
+DOCS_POLICY: Final = f"{PAGE_POLICY}; connect-src 'self'"
+
+docs = Blueprint("docs", __name__)
+
+
+@docs.get("/docs")
+async def show() -> Response:
+    """The page."""
+    page = await render_template("docs.html")
+    return Response(page, headers={"Content-Security-Policy": DOCS_POLICY})
+
+
+@docs.get("/docs/assets/<name>")
+async def asset(name: str) -> Response:
+    """Swagger UI's own files."""
+    if name not in SERVED:
+        abort(404)
+    return await send_from_directory(ASSETS, name)

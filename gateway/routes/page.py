@@ -1,0 +1,125 @@
+"""The pages for people: classify and feedback. Everything works without JavaScript."""
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+
+from quart import Blueprint, redirect, render_template, request
+from werkzeug import Response as Redirect
+
+from common import wire
+from common.errors import BY_CODE, RequestError
+from gateway import feedback
+from gateway.classify import Receipt, classify
+from gateway.service import service
+
+THUMBNAIL_PX: Final = 320
+# A probability in words, from this value on.
+SURENESS: Final = (
+    (0.9, "very sure"),
+    (0.6, "fairly sure"),
+    (0.3, "not sure"),
+    (0.0, "a guess"),
+)
+
+page = Blueprint("page", __name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the upload zone says it takes."""
+
+    formats: str
+    megabytes: int
+    megapixels: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as the page shows it; see `templates/index.html`."""
+
+    id: str
+    thumbnail: str | None
+    model: str
+    predictions: tuple[wire.Prediction, ...]
+    words: str
+    timing: list[tuple[str, float]]
+    cached: bool
+
+
+@page.get("/")
+async def index() -> str:
+    """The page; with ``?error=<slug>`` it says what went wrong."""
+    code = request.args.get("error")
+    error = BY_CODE.get(code, RequestError) if code else None
+    return await _index(error=error)
+
+
+@page.post("/")
+async def upload() -> str:
+    """Classifies the picture of the form and shows it with its answer."""
+    receipt = await classify(thumbnail_px=THUMBNAIL_PX)
+    return await _index(answer=_answer(receipt))
+
+
+@page.get("/feedback")
+async def reports() -> str:
+    """The newest reports, and a form for another."""
+    return await _feedback(stored=False)
+
+
+@page.post("/feedback")
+async def report() -> str | Redirect:
+    """Stores the form field ``report``."""
+    form = await request.form
+    written = wire.Report(
+        wire.VERSION,
+        request_id=form.get("id", "")[:64],
+        verdict="wrong" if form.get("label") else "",
+        answered=form.get("label", "")[: feedback.LONGEST_LABEL],
+        text=form.get("report", "").strip()[: feedback.LONGEST_TEXT],
+    )
+    if not written.text and not written.verdict:
+        return redirect("/feedback")
+    await feedback.store(service().link, written)
+    return await _feedback(stored=True)
+
+
+async def _index(
+    *, error: type[RequestError] | None = None, answer: Answer | None = None
+) -> str:
+    settings = service().settings
+    limits = Limits(
+        "JPEG, PNG, GIF, WebP",
+        round(settings.max_upload_mb),
+        round(settings.max_megapixels),
+    )
+    return await render_template(
+        "index.html", error=error, limits=limits, answer=answer
+    )
+
+
+async def _feedback(*, stored: bool) -> str:
+    shown, total = await feedback.recent(service().link)
+    return await render_template(
+        "feedback.html", stored=stored, error=None, recent=shown, total=total
+    )
+
+
+def _answer(receipt: Receipt) -> Answer:
+    success = receipt.success
+    encoded = base64.b64encode(success.thumbnail).decode()
+    return Answer(
+        success.id,
+        f"data:image/jpeg;base64,{encoded}" if encoded else None,
+        success.model,
+        success.predictions,
+        sureness(success.predictions[0].score),
+        list(receipt.timing_ms.items()),
+        success.cached,
+    )
+
+
+def sureness(score: float) -> str:
+    """A probability in words."""
+    return next(words for least, words in SURENESS if score >= least)

@@ -1,0 +1,225 @@
+"""The full contract under ``/v1``; described by ``/openapi.json``."""
+
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+from quart import Blueprint, Response, request
+from quart_schema import document_querystring, document_request, document_response
+
+from common import keys, wire
+from common.errors import (
+    BadParameter,
+    DeadlinePassed,
+    UnknownResult,
+    from_code,
+)
+from gateway import catalogue, feedback
+from gateway.classify import classify, receipt_of
+from gateway.problems import Problem
+from gateway.service import service
+from gateway.submit import StillRunning
+
+v1 = Blueprint("v1", __name__, url_prefix="/v1")
+
+SCORE_DIGITS: Final = 6
+Query = TypeVar("Query", bound=msgspec.Struct)
+RequestId = Annotated[str, Meta(pattern=r"^[0-9]+-[0-9a-f]{32}$")]
+TopK = Annotated[
+    int, Meta(ge=1, le=wire.MAX_TOP_K, description="How many predictions.")
+]
+
+
+class ClassifyQuery(msgspec.Struct, frozen=True):
+    """How a picture is classified."""
+
+    top_k: TopK = 5
+    lane: keys.Lane = "interactive"
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """A category and its probability, 0 to 1."""
+
+    wnid: str
+    label: str
+    description: str
+    score: float
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Where the time went, in milliseconds."""
+
+    upload: float
+    queue: float
+    decode: float
+    inference: float
+    reply: float
+
+
+class Classified(msgspec.Struct, frozen=True):
+    """Predictions, the most probable first."""
+
+    id: str
+    model: str
+    predictions: list[Prediction]
+    cached: bool
+    timing_ms: Timing
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The request goes on; its result will be at ``Location``.
+
+    ``ahead`` counts the entries in its lane, ``eta_ms`` is what they will take.
+    """
+
+    id: str
+    status: Literal["queued"]
+    ahead: int
+    eta_ms: int
+
+
+class LabelQuery(msgspec.Struct, frozen=True):
+    """Which categories: those whose names hold this text, or all."""
+
+    q: str = ""
+
+
+class FeedbackBody(msgspec.Struct, frozen=True):
+    """Whether an answer was right, and what would have been."""
+
+    id: RequestId
+    verdict: Literal["right", "wrong"]
+    label: Annotated[str, Meta(max_length=feedback.LONGEST_LABEL)] = ""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The feedback was stored."""
+
+    id: str
+    stored: bool = True
+
+
+@v1.post("/classify")
+@document_querystring(ClassifyQuery)
+@document_response(Classified)
+@document_response(Accepted, 202)
+@document_response(Problem, 400)
+@document_response(Problem, 411)
+@document_response(Problem, 413)
+@document_response(Problem, 415)
+@document_response(Problem, 422)
+@document_response(Problem, 429)
+@document_response(Problem, 503)
+async def post_classify() -> Response:
+    """Classifies one picture, sent as the form field ``file`` or as the raw body.
+
+    Past the deadline the answer is 202, and the result can be fetched later.
+    """
+    query = _query(ClassifyQuery)
+    try:
+        receipt = await classify(lane=query.lane, top_k=query.top_k, keep=True)
+    except StillRunning as running:
+        return _accepted(running.id, query.lane)
+    return _classified(receipt.success, receipt.timing_ms)
+
+
+@v1.get("/results/<request_id>")
+@document_response(Classified)
+@document_response(Accepted, 202)
+@document_response(Problem, 404)
+async def get_result(request_id: str) -> Response:
+    """The result of a request that was answered 202; any gateway knows it."""
+    result, pending = await _stored(request_id)
+    if result is None:
+        if pending is None:
+            raise UnknownResult
+        return _accepted(request_id, "interactive")
+    ended = wire.read_ended(result)
+    if isinstance(ended, wire.Success):
+        return _classified(ended, receipt_of(ended.timing))
+    if isinstance(ended, wire.Failure):
+        raise from_code(ended.code)
+    raise DeadlinePassed
+
+
+@v1.get("/models")
+@document_response(catalogue.Models)
+async def get_models() -> Response:
+    """What is served, by how many workers, and how fast."""
+    return _json(catalogue.models(service().admission.state.workers))
+
+
+@v1.get("/labels")
+@document_querystring(LabelQuery)
+@document_response(catalogue.Labels)
+@document_response(Problem, 503)
+async def get_labels() -> Response:
+    """The categories of the model that is served."""
+    here = service()
+    return _json(
+        await catalogue.labels(here.link, here.admission, _query(LabelQuery).q)
+    )
+
+
+@v1.post("/feedback")
+@document_request(FeedbackBody)
+@document_response(Stored, 201)
+@document_response(Problem, 400)
+async def post_feedback() -> Response:
+    """Stores whether an answer was right."""
+    body = await request.get_data()
+    try:
+        given = msgspec.json.decode(body, type=FeedbackBody)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise BadParameter(
+            "Send JSON: id as answered, verdict 'right' or 'wrong', and a label if you like."
+        ) from None
+    report = wire.Report(wire.VERSION, given.id, given.verdict, "", given.label)
+    await feedback.store(service().link, report)
+    return _json(Stored(given.id), 201)
+
+
+async def _stored(request_id: str) -> tuple[bytes | None, bytes | None]:
+    """A request's result and its pending mark."""
+    try:
+        msgspec.convert(request_id, RequestId)
+    except msgspec.ValidationError:
+        raise UnknownResult from None
+    result, pending = await service().link.call(
+        "MGET", keys.result(request_id), keys.pending(request_id)
+    )
+    return result, pending
+
+
+def _query(kind: type[Query]) -> Query:
+    try:
+        return msgspec.convert(request.args.to_dict(), kind, strict=False)
+    except msgspec.ValidationError:
+        raise BadParameter from None
+
+
+def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Response:
+    predictions = [
+        Prediction(p.wnid, p.label, p.description, round(p.score, SCORE_DIGITS))
+        for p in success.predictions
+    ]
+    return _json(
+        Classified(
+            success.id, success.model, predictions, success.cached, Timing(**timing_ms)
+        )
+    )
+
+
+def _accepted(request_id: str, lane: keys.Lane) -> Response:
+    state = service().admission.state
+    ahead = state.backlog[lane]
+    eta_ms = int(1000 * ahead / max(state.images_per_s, 0.1))
+    response = _json(Accepted(request_id, "queued", ahead, eta_ms), 202)
+    response.headers["Location"] = f"/v1/results/{request_id}"
+    return response
+
+
+def _json(answer: msgspec.Struct, status: int = 200) -> Response:
+    return Response(
+        msgspec.json.encode(answer), status, content_type="application/json"
+    )

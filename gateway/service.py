@@ -1,0 +1,83 @@
+"""What the routes share: one object a process, made when the app starts."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from quart import Quart, current_app
+
+from common.connections import Keeper
+from common.settings import Settings
+from gateway.admission import Admission
+from gateway.replies import Replies
+from gateway.submit import Submitter
+
+KEY: Final = "pictor"
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a gateway.
+
+    Attributes:
+        link: for what is off the hot path.
+        hot: carries images.
+    """
+
+    settings: Settings
+    admission: Admission
+    replies: Replies
+    submitter: Submitter
+    link: Keeper
+    hot: Keeper
+
+    async def start(self) -> None:
+        """Connects."""
+        self.replies.start()
+        self.admission.start()
+
+    async def stop(self) -> None:
+        """Finishes what is under way, then disconnects."""
+        await self.submitter.finish(self.settings.deadline_s)
+        await self.admission.stop()
+        await self.replies.stop()
+        await self.link.close()
+        await self.hot.close()
+
+
+def make(settings: Settings) -> Service:
+    """Puts a gateway's parts together; nothing is connected yet."""
+    hot = Keeper(settings.redis_url, name="gateway")
+    reading = Keeper(settings.redis_url, name="gateway-read")
+    replies = Replies(settings.redis_url, reading)
+    return Service(
+        settings,
+        Admission(
+            reading,
+            settings.model_name,
+            {
+                "interactive": settings.max_backlog_interactive,
+                "bulk": settings.max_backlog_bulk,
+            },
+        ),
+        replies,
+        Submitter(
+            hot,
+            replies,
+            settings.model_name,
+            share=settings.cache_ttl_s > 0,
+            result_ttl_s=settings.result_ttl_s,
+        ),
+        reading,
+        hot,
+    )
+
+
+def service() -> Service:
+    """The service of the app that handles this request."""
+    found: Service = current_app.extensions[KEY]
+    return found
+
+
+def install(app: Quart, made: Service) -> None:
+    """Gives an app its service."""
+    app.extensions[KEY] = made

@@ -1,0 +1,272 @@
+"""From an image to its answer: waiter, SUBSCRIBE, XADD, in this order, always.
+
+A flight is one stream entry and those who wait for it: equal images asked for at the same time, with
+the same options, share one. XADD runs in a task of the gateway's own, which a client that leaves does
+not cancel, and is never repeated; when the last rider has left, that task withdraws the entry.
+"""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from common import keys, logs, wire
+from common.connections import Keeper
+from common.errors import BrokerAway, DeadlinePassed, QueueFull, RequestError, from_code
+from common.keys import GROUP, Lane
+from common.link import LinkLost, ReplyError
+from gateway import metrics
+from gateway.replies import Left, Replies, Waiter
+
+UNKNOWN_FATE_S: Final = (
+    2.0  # how long a result may still come after an XADD without an answer
+)
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a client wants done with an image."""
+
+    image: bytes
+    lane: Lane
+    top_k: int
+    thumbnail_px: int
+    deadline_s: float
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success, and the seconds from XADD to here."""
+
+    success: wire.Success
+    total_s: float
+
+
+class StillRunning(Exception):
+    """The deadline has passed, but the request goes on under this id."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(request_id)
+        self.id = request_id
+
+
+@dataclass(eq=False)
+class Flight:
+    """One entry under way.
+
+    Attributes:
+        expires_at: monotonic time at which its entry expires.
+        ended: how it ended; for all riders.
+        waiter: what wakes it.
+        riders: how many wait for it.
+        left: the last of them has gone.
+        kept: it was answered 202 and goes on without riders.
+    """
+
+    id: str
+    key: tuple[object, ...]
+    expires_at: float
+    ended: asyncio.Future[wire.Ended] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    waiter: Waiter | None = None
+    riders: int = 0
+    left: bool = False
+    kept: bool = False
+
+    def leave(self) -> None:
+        """One rider less; without any, and unless it is kept, the flight ends."""
+        self.riders -= 1
+        if not self.riders and not self.kept:
+            self.left = True
+            if self.waiter is not None:
+                self.waiter.leave()
+
+
+class Submitter:
+    """Sends images to the workers of one model."""
+
+    def __init__(
+        self,
+        link: Keeper,
+        replies: Replies,
+        model: str,
+        *,
+        share: bool,
+        result_ttl_s: float,
+    ) -> None:
+        self._link = link
+        self._replies = replies
+        self._model = model
+        self._share = share
+        self._result_ttl_s = result_ttl_s
+        self._flights: dict[tuple[object, ...], Flight] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, job: Job, *, keep: bool = False) -> Answer:
+        """Has an image classified.
+
+        Args:
+            job: the image and what is wanted.
+            keep: past the deadline the request goes on, to be fetched later.
+
+        Raises:
+            RequestError: how it ended instead.
+            StillRunning: past the deadline, with `keep`.
+        """
+        digest = hashlib.sha256(job.image).digest()
+        started = time.monotonic()
+        deadline = started + job.deadline_s
+        while True:
+            flight = self._board(job, digest, deadline, keep)
+            ended = await self._ride(flight, job, deadline, keep)
+            if isinstance(ended, wire.Success):
+                return Answer(ended, time.monotonic() - started)
+            if isinstance(ended, wire.Failure):
+                raise from_code(ended.code)
+            if time.monotonic() >= deadline:
+                raise DeadlinePassed(retry_after_s=1)
+            # It was another's entry, with an earlier deadline than ours: send one of our own.
+
+    def _board(self, job: Job, digest: bytes, deadline: float, keep: bool) -> Flight:
+        """The flight of an equal image that will do, or a new one."""
+        key = (digest, job.lane, job.top_k, job.thumbnail_px, job.owner, keep)
+        flight = self._flights.get(key) if self._share else None
+        if flight is not None and not flight.ended.done() and not flight.left:
+            metrics.SHARED.inc()
+            return flight
+        lifetime_s = self._result_ttl_s if keep else job.deadline_s
+        flight = Flight(wire.new_id(digest), key, time.monotonic() + lifetime_s)
+        request = wire.Request(
+            wire.VERSION,
+            flight.id,
+            digest,
+            int(lifetime_s * 1000),
+            job.top_k,
+            job.thumbnail_px,
+            job.owner,
+        )
+        self._flights[key] = flight
+        task = asyncio.create_task(self._fly(flight, request, job))
+        self._tasks.add(task)  # the loop keeps only weak references
+        task.add_done_callback(self._tasks.discard)
+        return flight
+
+    async def _ride(
+        self, flight: Flight, job: Job, deadline: float, keep: bool
+    ) -> wire.Ended:
+        flight.riders += 1
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                return await asyncio.shield(flight.ended)
+        except TimeoutError:
+            if not keep:
+                raise DeadlinePassed(retry_after_s=1) from None
+            await self._keep(flight, job.owner)
+            raise StillRunning(flight.id) from None
+        finally:
+            flight.leave()
+
+    async def _keep(self, flight: Flight, owner: str) -> None:
+        """Writes down that the id lives, before anybody is told so."""
+        ttl_ms = max(1, int((flight.expires_at - time.monotonic()) * 1000))
+        try:
+            await self._link.call(
+                "SET", keys.pending(flight.id), b"o" + owner.encode(), "PX", ttl_ms
+            )
+        except (LinkLost, ReplyError) as error:
+            raise BrokerAway(retry_after_s=1) from error
+        flight.kept = True
+
+    async def _fly(self, flight: Flight, request: wire.Request, job: Job) -> None:
+        """One entry from SUBSCRIBE to its end; nothing but this task touches it."""
+        try:
+            waiter = flight.waiter = await self._replies.open(flight.id)
+            if not flight.left:
+                await self._add(waiter, request, job)
+                _end(flight, await self._end_of(waiter, flight))
+        except RequestError as error:
+            _fail(flight, error)
+        except Exception:  # a bug must not leave riders waiting
+            log.exception("a flight failed", id=flight.id)
+            _fail(flight, BrokerAway(retry_after_s=1))
+            raise
+        finally:
+            if flight.waiter is not None:
+                self._replies.close(flight.waiter)
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+
+    async def _add(self, waiter: Waiter, request: wire.Request, job: Job) -> None:
+        stream = keys.requests(self._model, job.lane)
+        try:
+            waiter.entry_id = await self._link.call(
+                "XADD", stream, "*", "h", wire.encode(request), "img", job.image
+            )
+            waiter.stream = stream
+        except ReplyError as error:
+            if error.kind == "OOM":
+                raise QueueFull(retry_after_s=2) from error
+            log.error("Redis refused a request", reason=str(error))
+            raise BrokerAway(retry_after_s=2) from error
+        except LinkLost as error:
+            # It may have been added: a result may still come.
+            await asyncio.wait({waiter.ended}, timeout=UNKNOWN_FATE_S)
+            if not waiter.ended.done():
+                raise BrokerAway(retry_after_s=1) from error
+
+    async def _end_of(self, waiter: Waiter, flight: Flight) -> wire.Ended:
+        """Waits for the end, or for the last rider to leave, and withdraws the entry then."""
+        try:
+            async with asyncio.timeout(max(0.0, flight.expires_at - time.monotonic())):
+                return await asyncio.shield(waiter.ended)
+        except (TimeoutError, Left):
+            pass  # how it stands is looked up below
+        try:
+            if flight.left:
+                await self._withdraw(waiter)
+            else:
+                await self._replies.read([waiter])  # once at the deadline: the truth
+                if waiter.ended.done():
+                    return waiter.ended.result()
+        except (LinkLost, ReplyError) as error:
+            log.warning(
+                "how a request stands is unknown", id=flight.id, reason=str(error)
+            )
+        raise DeadlinePassed(retry_after_s=1)
+
+    async def _withdraw(self, waiter: Waiter) -> None:
+        """Takes an entry that nobody waits for off the stream."""
+        if waiter.entry_id is None:
+            return
+        reply = await self._link.calls(
+            (
+                ("MULTI",),
+                ("XACK", waiter.stream, GROUP, waiter.entry_id),
+                ("XDEL", waiter.stream, waiter.entry_id),
+                ("EXEC",),
+            )
+        )
+        metrics.WITHDRAWN.inc(reply[-1][1])
+
+    async def finish(self, within_s: float) -> None:
+        """Waits for what is under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+        for task in self._tasks:
+            task.cancel()
+
+
+def _end(flight: Flight, ended: wire.Ended) -> None:
+    if not flight.ended.done():
+        flight.ended.set_result(ended)
+
+
+def _fail(flight: Flight, error: RequestError) -> None:
+    if not flight.ended.done():
+        flight.ended.set_exception(error)
+        flight.ended.exception()  # its riders may have left

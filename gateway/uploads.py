@@ -1,0 +1,109 @@
+"""A request's body to image bytes. The gateway opens no image: it looks at the first bytes only.
+
+The whole body is there when this is called, its length already bounded (`gateway.limits`). The form
+field is found by its boundary in one pass: a general form parser costs more than all the rest of the
+gateway together.
+"""
+
+import re
+from typing import Final
+
+from common.errors import EmptyFile, NoFile, NotAnImage, RequestError, UnsupportedFormat
+
+FIELD: Final = b"file"
+_BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})"?', re.IGNORECASE)
+_DISPOSITION = re.compile(
+    rb"^content-disposition:\s*form-data\s*(;.*)$", re.IGNORECASE | re.MULTILINE
+)
+_NAME = re.compile(rb';\s*name="?([^";\r]*)"?', re.IGNORECASE)
+_FILE_NAME = re.compile(rb';\s*filename\*?="?([^";\r]*)"?', re.IGNORECASE)
+
+
+def image_of(content_type: str, body: bytes) -> bytes:
+    """The image in a request: the form field ``file``, or the body itself.
+
+    Raises:
+        NoFile, EmptyFile: there is none.
+        NotAnImage, UnsupportedFormat: its first bytes are not those of a format we take.
+    """
+    if content_type.lower().startswith("multipart/form-data"):
+        image = _field(content_type, body)
+    else:
+        image = body
+        if not image or (_urlencoded(content_type) and _refusal(image) is not None):
+            raise NoFile
+    if (refusal := _refusal(image)) is not None:
+        raise refusal
+    return image
+
+
+def _urlencoded(content_type: str) -> bool:
+    """A form without files; but also what curl says of any ``--data-binary``."""
+    return content_type.lower().startswith("application/x-www-form-urlencoded")
+
+
+def _field(content_type: str, body: bytes) -> bytes:
+    match = _BOUNDARY.search(content_type)
+    if match is None:
+        raise NoFile
+    delimiter = b"--" + match[1].encode("latin-1", "replace")
+    start = body.find(delimiter)
+    while start >= 0:
+        head_end = body.find(b"\r\n\r\n", start)
+        if head_end < 0:
+            break
+        end = body.find(b"\r\n" + delimiter, head_end + 2)
+        if end < 0:
+            break
+        disposition = _DISPOSITION.search(body, start, head_end)
+        if disposition is not None and _first(_NAME, disposition[1]) == FIELD:
+            data = body[head_end + 4 : end]
+            if not data:
+                raise EmptyFile if _first(_FILE_NAME, disposition[1]) else NoFile
+            return data
+        start = end + 2
+    raise NoFile
+
+
+def _first(pattern: re.Pattern[bytes], text: bytes) -> bytes:
+    match = pattern.search(text)
+    return match[1].strip() if match is not None else b""
+
+
+def _refusal(image: bytes) -> RequestError | None:
+    """Why the first bytes cannot be taken; None where they can.
+
+    Signatures: ITU T.81 (JPEG), RFC 2083 (PNG), GIF89a, RFC 9649 (WebP).
+    """
+    head = image[:16]
+    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")):
+        return None
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return None
+    return UnsupportedFormat() if _other_format(image[:1024]) else NotAnImage()
+
+
+def _other_format(head: bytes) -> bool:
+    """Whether these bytes begin an image of a format that we do not take."""
+    if head.startswith(
+        (b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0", b"8BPS", b"\xff\x0a", b"P6\n", b"P5\n")
+    ):
+        return True  # BMP, TIFF, ICO, PSD, JPEG XL, Netpbm
+    if head.startswith(
+        (b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"DDS ", b"\x76\x2f\x31\x01")
+    ):
+        return True  # JPEG XL and JPEG 2000 in their containers, DDS, OpenEXR
+    if head[4:8] == b"ftyp":  # HEIC and AVIF, but videos as well
+        return head[8:12] in (
+            b"heic",
+            b"heix",
+            b"hevc",
+            b"mif1",
+            b"msf1",
+            b"avif",
+            b"avis",
+        )
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return text.startswith(b"<svg") or (
+        text.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in text
+    )

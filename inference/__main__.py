@@ -1,0 +1,124 @@
+"""``python -m inference``: the parent of the workers; ``python -m inference worker N``: one of them.
+
+The parent converts the model if need be (in a process of its own, so that neither it nor a worker
+with LiteRT ever imports TensorFlow), keeps the workers running and serves the metrics of all.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from typing import Final
+
+from common import connections, logs, process
+from common.errors import StartError
+from common.parent import end_with_parent
+from common.process import Reporter
+from common.settings import Settings
+from common.supervisor import Child, ChildFailed, Supervisor
+
+REDIS_PATIENCE_S: Final = 10.0
+
+
+async def parent(settings: Settings) -> int:
+    """Keeps the workers running until SIGINT or SIGTERM."""
+    reporter = Reporter()
+    logs.set_up("inference", settings.log_level)
+    stop = process.stop_event()
+    if not settings.redis_url:
+        raise StartError(
+            "PICTOR_REDIS_URL is empty; only 'make run' starts a server of its own"
+        )
+    await connections.check(settings.redis_url, REDIS_PATIENCE_S)
+    supervisor = Supervisor()
+    with tempfile.TemporaryDirectory(prefix="pictor-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        try:
+            if await process.before(stop, prepare(settings)):
+                serve_metrics(settings, folder)
+                await process.before(stop, start_workers(supervisor, settings))
+            if not stop.is_set():
+                reporter.ready()
+                reporter.worked()
+            await stop.wait()
+        except ChildFailed as error:
+            if not error.told:
+                raise
+            return process.EXIT_CANNOT_START
+        finally:
+            await supervisor.stop_together()
+    return 0
+
+
+async def prepare(settings: Settings) -> None:
+    """Converts the model, unless it is there already.
+
+    Raises:
+        ChildFailed: it cannot be; the child has said why.
+    """
+    running = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "inference.prepare",
+            settings.model,
+            str(settings.data_path),
+        ),
+        *("--engine", settings.engine),
+        stdin=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        status = await running.wait()
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.wait()
+    if status:
+        raise ChildFailed("inference.prepare", status)
+
+
+async def start_workers(supervisor: Supervisor, settings: Settings) -> None:
+    """Starts all workers at once; returns when each has warmed up."""
+    await asyncio.gather(
+        *(
+            supervisor.start(
+                Child(
+                    f"worker {number}",
+                    (sys.executable, "-m", "inference", "worker", str(number)),
+                    settings.environment(),
+                    stop_s=settings.deadline_s,
+                )
+            )
+            for number in range(1, settings.worker_count + 1)
+        )
+    )
+
+
+def serve_metrics(settings: Settings, folder: str) -> None:
+    """Serves what all workers have counted, on a port of its own."""
+    from prometheus_client import CollectorRegistry, multiprocess, start_http_server
+
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    try:
+        start_http_server(settings.worker_metrics_port, settings.host, registry)
+    except OSError as error:
+        raise StartError(
+            f"cannot serve metrics on port {settings.worker_metrics_port}: {error.strerror}; "
+            "stop what uses it, or set PICTOR_WORKER_METRICS_PORT"
+        ) from None
+
+
+def main(arguments: list[str]) -> int:
+    """One of the two, by the command line."""
+    end_with_parent()
+    if arguments and arguments[0] == "worker":
+        from inference.start import run_worker
+
+        number = int(arguments[1]) if len(arguments) > 1 else 1
+        return process.run(lambda: run_worker(Settings.load(), number), fast=True)
+    return process.run(lambda: parent(Settings.load()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""How many images the next micro-batch holds, and from which lane.
+
+Pure: no Redis, no TensorFlow, no clock. `inference.worker` tells it what is queued and what batches
+cost, and reads from the streams (`inference.consumer`) what it plans.
+
+Work-conserving: an idle engine takes what is there at once. It never waits for company, and takes as
+much company as pays: a batch grows as long as that brings more images a second, within the latency
+target and without taking what another idle worker could start on.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+# A larger batch must bring at least this share of the best rate to be worth its longer wait.
+GOOD_ENOUGH: Final = 0.97
+# Of the images run while both lanes have work, the least share that is bulk's.
+BULK_SHARE: Final = 0.1
+# Weight of a measurement after n more: FORGETTING ** n. Half after 34 batches.
+FORGETTING: Final = 0.98
+
+
+@dataclass
+class Cost:
+    """The time of a batch of n images, t(n) = fixed_ms + image_ms * n, fitted while running.
+
+    Least squares with exponential forgetting (recursive sums; see e.g. Haykin, Adaptive Filter
+    Theory, on the exponentially weighted method).
+    """
+
+    _weight: float = 0.0
+    _n: float = 0.0
+    _t: float = 0.0
+    _nn: float = 0.0
+    _nt: float = 0.0
+
+    def measured(self, images: int, ms: float) -> None:
+        """Takes in one batch: its size and its time in milliseconds."""
+        self._weight = FORGETTING * self._weight + 1
+        self._n = FORGETTING * self._n + images
+        self._t = FORGETTING * self._t + ms
+        self._nn = FORGETTING * self._nn + images * images
+        self._nt = FORGETTING * self._nt + images * ms
+
+    @property
+    def image_ms(self) -> float:
+        """Milliseconds that one more image costs; positive once something was measured."""
+        spread = self._weight * self._nn - self._n * self._n
+        through_origin = self._nt / self._nn if self._nn else 1.0
+        if (
+            spread <= 1e-6 * self._nn * self._weight
+        ):  # one size only: no slope to be seen
+            return through_origin
+        slope = (self._weight * self._nt - self._n * self._t) / spread
+        # Noise can tilt the line: it costs no less than a tenth of the mean, and no less than nothing
+        # to start a batch.
+        return min(max(slope, 0.1 * through_origin), through_origin)
+
+    @property
+    def fixed_ms(self) -> float:
+        """Milliseconds that a batch costs whatever its size; never negative."""
+        if not self._weight:
+            return 0.0
+        return max(0.0, (self._t - self.image_ms * self._n) / self._weight)
+
+    def of(self, images: int) -> float:
+        """The expected time of a batch in milliseconds."""
+        return self.fixed_ms + self.image_ms * images
+
+    def rate(self, images: int) -> float:
+        """Images a second at a batch size."""
+        return 1000 * images / max(self.of(images), 1e-6)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """What waits, undelivered, in each lane, and how many workers share it."""
+
+    interactive: int
+    bulk: int
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many entries to take from each lane."""
+
+    interactive: int
+    bulk: int
+
+    @property
+    def images(self) -> int:
+        return self.interactive + self.bulk
+
+
+@dataclass
+class Batcher:
+    """Plans batches for one worker.
+
+    Attributes:
+        cost: what batches cost.
+        latency_target_ms: an image that arrives while a batch is running and goes with the next one
+            should be answered within this time.
+        max_batch: the engine's bound, in images.
+    """
+
+    cost: Cost
+    latency_target_ms: float
+    max_batch: int
+    _bulk_owed: float = field(default=0.0, init=False)
+
+    def preferred(self) -> int:
+        """The batch size to grow to when there is enough to do."""
+        largest = self._largest()
+        enough = GOOD_ENOUGH * self.cost.rate(largest)
+        return next(n for n in range(1, largest + 1) if self.cost.rate(n) >= enough)
+
+    def plan(self, queued: Queued) -> Plan:
+        """What to take now. Takes something whenever anything is queued."""
+        waiting = queued.interactive + queued.bulk
+        share = math.ceil(waiting / max(queued.workers, 1))
+        size = min(self.preferred(), share)
+        owed = 0
+        if queued.interactive and queued.bulk:
+            owed = min(int(self._bulk_owed), queued.bulk, size)
+        interactive = min(queued.interactive, size - owed)
+        bulk = min(queued.bulk, size - interactive)
+        return Plan(interactive, bulk)
+
+    def took(self, plan: Plan, queued: Queued) -> None:
+        """Keeps account of bulk's share; `plan` is what was taken in fact."""
+        if queued.interactive and queued.bulk:
+            self._bulk_owed += BULK_SHARE * plan.images - plan.bulk
+            self._bulk_owed = min(max(self._bulk_owed, 0.0), float(self.max_batch))
+        else:
+            self._bulk_owed = 0.0
+
+    def _largest(self) -> int:
+        """The largest batch that keeps the latency target: one in front of it, and its own."""
+        affordable = (
+            self.latency_target_ms / 2 - self.cost.fixed_ms
+        ) / self.cost.image_ms
+        return max(1, min(self.max_batch, int(affordable)))

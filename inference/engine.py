@@ -1,0 +1,229 @@
+"""Images in, probabilities out: the only place that knows LiteRT or TensorFlow.
+
+``LiteRTEngine`` runs the converted file (``models.conversion``) on a CPU and never imports
+TensorFlow; ``TensorFlowEngine`` runs the Keras model, for a GPU. Both let go of the interpreter
+lock while they compute, and agree with each other to 1e-4.
+"""
+
+import importlib.metadata
+import logging
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import PictorError, StartError
+
+from .models import conversion
+from .models.spec import ModelSpec
+
+log = logging.getLogger(__name__)
+
+EngineKind = Literal["litert", "tensorflow"]
+Images = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
+
+
+class EngineError(PictorError):
+    """An engine was given what does not fit, or did not return a row for each image."""
+
+
+class Engine(Protocol):
+    """Runs micro-batches of one model.
+
+    Attributes:
+        name: ``litert`` or ``tensorflow``.
+        classes: columns of an answer.
+    """
+
+    name: str
+    classes: int
+
+    def run(self, images: Images) -> Probabilities:
+        """Classifies a micro-batch.
+
+        Args:
+            images: uint8 [N, H, W, 3] RGB in 0..255, N at least 1, H and W the model's.
+
+        Returns:
+            float32 [N, classes] in 0..1, a row for each image in order, which stays valid.
+
+        Raises:
+            EngineError: the shape or type is another, or rows are missing.
+        """
+
+    def close(self) -> None:
+        """Frees what it holds; it cannot run afterwards."""
+
+
+class LiteRTEngine:
+    """LiteRT with XNNPACK.
+
+    One interpreter serves all batch sizes: changing the size costs 20 µs once the largest was
+    seen, while an interpreter a size would hold the weights and tensors once more each (209 MB
+    against 518 MB for lite0 up to a batch of 16).
+    """
+
+    name = "litert"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Opens a converted file.
+
+        Args:
+            path: from ``conversion.convert``.
+            threads: threads that compute.
+
+        Raises:
+            StartError: the file cannot be used.
+        """
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter: Any = Interpreter(str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise StartError(
+                f"{path} cannot be used ({error}); delete it and start again"
+            ) from error
+        image, answer = (
+            self._interpreter.get_input_details()[0],
+            self._interpreter.get_output_details()[0],
+        )
+        self._input: int = image["index"]
+        self._output: int = answer["index"]
+        self._dtype = np.dtype(image["dtype"])
+        self._batch, *self._shape = (int(side) for side in image["shape"])
+        self.classes = int(answer["shape"][-1])
+
+    def run(self, images: Images) -> Probabilities:
+        _check_images(images, self._shape)
+        interpreter = self._interpreter
+        if len(images) != self._batch:
+            interpreter.resize_tensor_input(self._input, images.shape)
+            interpreter.allocate_tensors()
+            self._batch = len(images)
+        interpreter.set_tensor(self._input, images.astype(self._dtype, copy=False))
+        interpreter.invoke()
+        rows: Probabilities = interpreter.get_tensor(self._output)  # a copy
+        return _check_rows(rows, (len(images), self.classes))
+
+    def close(self) -> None:
+        self._interpreter = None
+
+
+class TensorFlowEngine:
+    """The Keras model as one traced function for all batch sizes.
+
+    Never ``predict``: it is slow for small batches and grows.
+    """
+
+    name = "tensorflow"
+
+    def __init__(self, spec: ModelSpec, threads: int) -> None:
+        """Builds the model and traces it.
+
+        Args:
+            spec: the model.
+            threads: threads that compute on a CPU. They belong to the process, so the first
+                engine of a process decides.
+
+        Raises:
+            StartError: the model cannot be built.
+        """
+        from .models.backend import load_keras
+
+        load_keras()
+        import tensorflow as tf
+
+        _configure(tf, threads)
+        model = spec.build()
+        preprocessing = spec.preprocessing
+        self._shape = [preprocessing.height, preprocessing.width, 3]
+        signature = tf.TensorSpec([None, *self._shape], tf.uint8)
+        function = tf.function(
+            lambda images: model(images, training=False), input_signature=[signature]
+        )
+        self._function: Any = function.get_concrete_function()
+        self._to_tensor: Any = tf.constant
+        self.classes = len(spec.labels)
+
+    def run(self, images: Images) -> Probabilities:
+        _check_images(images, self._shape)
+        rows: Probabilities = self._function(self._to_tensor(images)).numpy()  # a copy
+        return _check_rows(rows, (len(images), self.classes))
+
+    def close(self) -> None:
+        self._function = None
+
+
+def choose(kind: Literal["auto"] | EngineKind) -> EngineKind:
+    """The engine that ``auto`` means here: TensorFlow if it can use a GPU, else LiteRT.
+
+    Without importing TensorFlow: it takes an NVIDIA device, and the package that is built for it
+    (``tensorflow-cpu`` on a machine with a GPU would be slower than LiteRT).
+    """
+    if kind != "auto":
+        return kind
+    device = any(Path("/dev").glob("nvidia[0-9]*"))
+    package = any(importlib.metadata.distributions(name="tensorflow"))
+    return "tensorflow" if device and package else "litert"
+
+
+def open_engine(
+    kind: Literal["auto"] | EngineKind, spec: ModelSpec, data_dir: Path, threads: int
+) -> Engine:
+    """Opens the engine that settings and hardware ask for.
+
+    Args:
+        kind: ``auto`` is TensorFlow where it can use a GPU, else LiteRT.
+        spec: the model.
+        data_dir: the service's data directory.
+        threads: threads that compute on a CPU.
+
+    Raises:
+        StartError: the model is not prepared, or cannot be used.
+    """
+    if choose(kind) == "tensorflow":
+        return TensorFlowEngine(spec, threads)
+    path = conversion.cached(spec, data_dir)
+    if path is None:
+        raise StartError(
+            f"{spec.name} is not converted yet; run: python -m inference.prepare MODEL {data_dir}"
+        )
+    return LiteRTEngine(path, threads)
+
+
+def _configure(tf: Any, threads: int) -> None:
+    """Sets what TensorFlow takes only before its first operation."""
+    # TF32 keeps ten bits of a factor: answers would be off by 1e-3 on a GPU.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(
+            1
+        )  # the network is one chain
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+    except RuntimeError:
+        log.warning("TensorFlow is running already: its threads stay as they are")
+
+
+def _check_images(images: Images, shape: list[int]) -> None:
+    wrong = (
+        images.ndim != 4 or list(images.shape[1:]) != shape or images.dtype != np.uint8
+    )
+    if wrong or not len(images):
+        raise EngineError(
+            f"The engine takes uint8 [N, {', '.join(map(str, shape))}], "
+            f"not {images.dtype} {list(images.shape)}"
+        )
+
+
+def _check_rows(rows: Probabilities, shape: tuple[int, int]) -> Probabilities:
+    """As many rows as images: a row must never reach another caller."""
+    if rows.shape != shape:
+        raise EngineError(
+            f"The engine returned {list(rows.shape)} instead of {list(shape)}"
+        )
+    return rows

@@ -1,0 +1,164 @@
+"""Bytes to pixels: what is accepted, how it becomes RGB, how it is cropped and scaled. Pillow alone.
+
+Pure functions; they run in the decoder process (`inference.decoder_process`), under its limits.
+"""
+
+import io
+import math
+import struct
+from typing import Final
+
+from PIL import (  # noqa: F401
+    Image,
+    ImageOps,
+    ImagePalette,
+    MpoImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from inference.models.preprocessing import Preprocessing
+
+FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
+THUMBNAIL_QUALITY: Final = 82
+FILTERS: Final = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+# Colour modes that can be scaled as they are, so that the conversion is done on few pixels.
+SCALABLE: Final = frozenset({"RGB", "RGBA", "L", "LA", "CMYK", "YCbCr"})
+SIXTEEN_BIT: Final = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+# EXIF tag 0x0112: how the picture is to be turned.
+ORIENTATION: Final = 0x0112
+
+# Sizes are checked here, before anything is decoded; Pillow only warns up to twice its own limit.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class Refused(Exception):
+    """An image that is not decoded; `code` is that of a ``common.errors.RequestError``."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def decode(
+    data: bytes | memoryview,
+    preprocessing: Preprocessing,
+    max_pixels: int,
+    thumbnail_px: int,
+) -> tuple[bytes, bytes]:
+    """Decodes an image once, for the network and, if wanted, for a person.
+
+    Args:
+        data: the image file.
+        preprocessing: what the network wants.
+        max_pixels: images with more are refused unread.
+        thumbnail_px: longest side of the thumbnail, 0 for none.
+
+    Returns:
+        Pixels uint8 [height, width, 3], 0 to 255, row-major; and a JPEG, or nothing.
+
+    Raises:
+        Refused: it is no image, damaged, or beyond the limits.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise Refused("too-many-pixels")
+            # JPEG can be decoded at a half, a quarter or an eighth, in a fraction of the time.
+            smallest = max(
+                preprocessing.height / preprocessing.crop,
+                preprocessing.width / preprocessing.crop,
+                thumbnail_px,
+            )
+            image.draft(None, (math.ceil(smallest), math.ceil(smallest)))
+            image.load()
+            orientation = _orientation(image)
+            pixels = _prepared(image, preprocessing)
+            thumbnail = (
+                _thumbnail(image, thumbnail_px, orientation) if thumbnail_px else b""
+            )
+    except Refused:
+        raise
+    except UnidentifiedImageError:
+        raise Refused("not-an-image") from None
+    except MemoryError:
+        raise Refused("undecodable") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error):
+        # What Pillow's readers raise on files that are cut off or damaged.
+        raise Refused("broken-image") from None
+    return _turned(pixels, orientation).tobytes(), thumbnail
+
+
+def warm_up(preprocessing: Preprocessing) -> None:
+    """Decodes one small image of each format.
+
+    Pillow and its plugins import modules on first use; the decoder does it before it loses the right
+    to open files. (A JPEG may turn out to be an MPO, and EXIF is read by the TIFF plugin: those two
+    are imported above.)
+    """
+    for name in FORMATS:
+        sample = io.BytesIO()
+        Image.new("P", (16, 16)).convert("RGB" if name == "JPEG" else "P").save(
+            sample, name
+        )
+        decode(sample.getvalue(), preprocessing, 16 * 16, thumbnail_px=8)
+
+
+def _prepared(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    source = image if image.mode in SCALABLE else to_rgb(image)
+    scaled = source.resize(
+        (preprocessing.width, preprocessing.height),
+        FILTERS[preprocessing.interpolation],
+        box=preprocessing.box(image.height, image.width),
+    )
+    return to_rgb(scaled)
+
+
+def _thumbnail(image: Image.Image, longest_px: int, orientation: int) -> bytes:
+    source = image.copy() if image.mode in SCALABLE else to_rgb(image)
+    source.thumbnail((longest_px, longest_px), Image.Resampling.BICUBIC)
+    out = io.BytesIO()
+    _turned(to_rgb(source), orientation).save(out, "JPEG", quality=THUMBNAIL_QUALITY)
+    return out.getvalue()
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB from whatever it is: 16 bits scaled to 8, alpha and palettes laid over white."""
+    if image.mode == "RGB":
+        return image
+    if image.mode in SIXTEEN_BIT:
+        scale = 1.0 if image.mode == "F" else 1 / 256
+        return (
+            image.convert("I")
+            .convert("F")
+            .point(lambda v: v * scale)
+            .convert("L")
+            .convert("RGB")
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; damaged EXIF counts as upright, the picture being whole."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Turns a prepared picture upright. After scaling, it costs nothing; the crop is centred."""
+    if orientation == 1:
+        return image
+    image.getexif()[ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)

@@ -1,0 +1,110 @@
+"""``python -m inference.prepare MODEL DATA_DIR [--engine KIND]``: makes a model ready to serve.
+
+The inference parent runs this before its workers, in a process of its own, since building and
+converting take TensorFlow and a gigabyte that nobody needs afterwards. One line a stage goes to
+stdout. If it fails, one line on stderr says why, and the exit status is 1.
+"""
+
+import argparse
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from common.errors import StartError
+
+from .engine import EngineKind, choose
+from .models import catalogue, conversion
+
+DOWNLOAD_TIMEOUT_S: Final = (
+    30.0  # without a byte; Keras sets none and would wait for ever
+)
+LOG_NAME: Final = "prepare.log"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prepares a model.
+
+    Args:
+        arguments: of the command line, or None for this process's.
+
+    Returns:
+        The exit status: 0, or 1 if the model cannot be served.
+    """
+    options = _parse(arguments)
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    try:
+        with _stderr_into(options.data_dir / "models" / LOG_NAME):
+            _prepare(options.model, options.data_dir, options.engine)
+    except (StartError, OSError) as error:
+        # OSError: the data directory is full or cannot be written.
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prepare(model: str, data_dir: Path, engine: Literal["auto"] | EngineKind) -> None:
+    with _stage(f"looking up {model}"):
+        spec = catalogue.resolve(model, data_dir)
+    if choose(engine) == "tensorflow":
+        with _stage(f"building {spec.name}"):
+            spec.build()
+        print(f"ready: {spec.name}", flush=True)
+    else:
+        print(f"ready: {conversion.convert(spec, data_dir, _stage)}", flush=True)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m inference.prepare", description=__doc__
+    )
+    parser.add_argument("model", metavar="MODEL", help="a name, or a folder")
+    parser.add_argument("data_dir", metavar="DATA_DIR", type=Path)
+    parser.add_argument(
+        "--engine", choices=("auto", "litert", "tensorflow"), default="auto"
+    )
+    return parser.parse_args(arguments)
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Prints a stage as it starts, and on the same line what it took."""
+    start = time.monotonic()
+    print(f"{name} ...", end=" ", flush=True)
+    try:
+        yield
+    except BaseException:
+        print("failed", flush=True)
+        raise
+    print(f"{time.monotonic() - start:.1f} s", flush=True)
+
+
+@contextmanager
+def _stderr_into(path: Path) -> Iterator[None]:
+    """Sends what native libraries write to stderr into a file, and gives stderr back at the end.
+
+    TensorFlow and its converter write pages there when all is well. Errors are raised, and seen;
+    after a death without an exception (out of memory) the file says how far it came.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with path.open(
+        "ab"
+    ) as file:  # appending, so that two processes at once do not overwrite
+        file.truncate(0)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

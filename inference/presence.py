@@ -1,0 +1,91 @@
+"""Says once a second that this worker lives, what it serves and how fast it is.
+
+Gateways read it (`gateway.admission`); workers count each other with it, to share the backlog.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from common import keys, wire
+from common.connections import Keeper
+from inference.batcher import Batcher
+from inference.models.labels import Label
+
+ALIVE_S: Final = 5.0  # a worker not heard of for this long counts as gone
+FORGOTTEN_S: Final = 60.0  # and after this long its name is removed
+
+
+class Presence:
+    """This worker's place among the workers."""
+
+    def __init__(
+        self,
+        link: Keeper,
+        batcher: Batcher,
+        *,
+        name: str,
+        model: str,
+        model_digest: str,
+        engine: str,
+        labels: Sequence[Label],
+    ) -> None:
+        self._link = link
+        self._batcher = batcher
+        self._name = name
+        self._model = model
+        self._digest = model_digest
+        self._engine = engine
+        self._labels = wire.encode(
+            tuple(wire.Label(one.wnid, one.label, one.description) for one in labels)
+        )
+        self.workers = 1  # how many live, this one included
+
+    async def beat(self) -> None:
+        """One sign of life; call it every BEAT_S."""
+        seconds, micros = await self._link.call("TIME")
+        now = int(seconds) + int(micros) / 1e6
+        labels = keys.labels(self._digest)
+        _, _, _, alive, labelled = await self._link.calls(
+            (
+                ("ZADD", keys.workers(), f"{now:.3f}", self._name),
+                (
+                    "ZREMRANGEBYSCORE",
+                    keys.workers(),
+                    "-inf",
+                    f"{now - FORGOTTEN_S:.3f}",
+                ),
+                (
+                    "SET",
+                    keys.worker(self._name),
+                    self._details(),
+                    "PX",
+                    int(ALIVE_S * 1000),
+                ),
+                ("ZCOUNT", keys.workers(), f"{now - ALIVE_S:.3f}", "+inf"),
+                ("EXISTS", labels),
+            )
+        )
+        self.workers = max(1, alive)
+        if not labelled:  # the first of this model, or the data were flushed
+            await self._link.call("SET", labels, self._labels)
+
+    def _details(self) -> bytes:
+        cost = self._batcher.cost
+        return wire.encode(
+            wire.Worker(
+                wire.VERSION,
+                self._name,
+                self._model,
+                self._digest,
+                self._engine,
+                cost.fixed_ms,
+                cost.image_ms,
+                cost.rate(self._batcher.preferred()),
+            )
+        )
+
+    async def leave(self) -> None:
+        """This worker takes no more work."""
+        await self._link.calls(
+            (("ZREM", keys.workers(), self._name), ("DEL", keys.worker(self._name)))
+        )

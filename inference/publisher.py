@@ -1,0 +1,139 @@
+"""Ends requests: result key, PUBLISH, XACK, XDEL and cache in one MULTI an entry, a write a batch.
+
+The result key is the truth and is set only once (NX); the publish is a wake-up. Until Redis has
+confirmed it, a result is kept and tried again: for want of memory there, or of a connection.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from common import keys, logs, wire
+from common.connections import Keeper
+from common.keys import GROUP
+from common.link import Command, LinkLost, ReplyError
+from inference.consumer import Consumer, Entry
+
+FIRST_WAIT_S: Final = 0.05
+LONGEST_WAIT_S: Final = 1.0
+DEAD_LETTERS: Final = 1000  # kept in the dead stream, the newest
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one entry ends.
+
+    Attributes:
+        cache: the success in full, to be kept by content; None where there is nothing to keep.
+    """
+
+    entry: Entry
+    ended: wire.Ended
+    cache: wire.Success | None = None
+
+
+class Publisher:
+    """Writes endings until Redis has them."""
+
+    def __init__(
+        self,
+        link: Keeper,
+        consumer: Consumer,
+        *,
+        result_ttl_s: float,
+        cache_ttl_s: float,
+    ) -> None:
+        self._link = link
+        self._consumer = consumer
+        self._result_ms = int(result_ttl_s * 1000)
+        self._cache_ms = int(cache_ttl_s * 1000)
+
+    async def publish(self, endings: Sequence[Ending]) -> None:
+        """Returns once every ending is in Redis, or its entry is no longer ours."""
+        wait_s = FIRST_WAIT_S
+        left = [ending for ending in endings if self._consumer.holds(ending.entry)]
+        while left:
+            try:
+                left = await self._write(left)
+            except LinkLost as error:
+                log.warning(
+                    "results wait for Redis", results=len(left), reason=str(error)
+                )
+            if left:
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _write(self, endings: Sequence[Ending]) -> list[Ending]:
+        """Writes all at once; returns those that Redis refused for want of memory."""
+        transactions = [self._transaction(ending) for ending in endings]
+        replies = await self._link.replies(
+            command for commands in transactions for command in commands
+        )
+        refused, done, at = [], [], 0
+        for ending, commands in zip(endings, transactions, strict=True):
+            at += len(commands)
+            if isinstance(replies[at - 1], ReplyError):
+                reasons = [
+                    r
+                    for r in replies[at - len(commands) : at]
+                    if isinstance(r, ReplyError)
+                ]
+                log.warning("Redis refused a result", reason=str(reasons[0]))
+                refused.append(ending)
+            else:
+                done.append(ending.entry)
+        self._consumer.release(done)
+        return refused
+
+    def _transaction(self, ending: Ending) -> list[Command]:
+        entry, name = ending.entry, keys.result(ending.ended.id)
+        payload = wire.encode(ending.ended)
+        commands: list[Command] = [
+            ("MULTI",),
+            ("SET", name, payload, "NX", "PX", self._result_ms),
+            ("PUBLISH", name, payload),
+            ("XACK", entry.stream, GROUP, entry.id),
+            ("XDEL", entry.stream, entry.id),
+        ]
+        if ending.cache is not None and self._cache_ms:
+            key = keys.cache(ending.cache.model_digest, entry.request.digest)
+            commands.append(
+                ("SET", key, wire.encode(ending.cache), "PX", self._cache_ms)
+            )
+        if (
+            isinstance(ending.ended, wire.Failure)
+            and ending.ended.code == "dead-letter"
+        ):
+            commands.append(_dead_letter(entry, ending.ended.code))
+        return [*commands, ("EXEC",)]
+
+    async def acknowledge(self, entries: Iterable[Entry]) -> None:
+        """Takes entries that have ended already off the stream."""
+        gone = list(entries)
+        for entry in gone:
+            await self._link.calls(
+                (
+                    ("MULTI",),
+                    ("XACK", entry.stream, GROUP, entry.id),
+                    ("XDEL", entry.stream, entry.id),
+                    ("EXEC",),
+                )
+            )
+        self._consumer.release(gone)
+
+
+def _dead_letter(entry: Entry, reason: str) -> Command:
+    return (
+        *("XADD", keys.dead(), "MAXLEN", "~", DEAD_LETTERS, "*"),
+        *(
+            "id",
+            entry.request.id,
+            "digest",
+            entry.request.digest.hex(),
+            "reason",
+            reason,
+        ),
+    )

@@ -1,0 +1,140 @@
+"""How entries end, in the words of the wire: probabilities to predictions, refusals, cache hits."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import wire
+from common.wire import MAX_TOP_K, VERSION
+from inference.consumer import Entry
+from inference.models.labels import Label
+from inference.publisher import Ending
+
+CACHED_TIMING: Final = wire.Timing()
+
+
+class Results:
+    """Makes endings for one model.
+
+    Attributes:
+        model_digest: names the model in cached answers.
+    """
+
+    def __init__(
+        self, model: str, model_digest: str, labels: Sequence[Label], *, cache: bool
+    ) -> None:
+        self.model_digest = model_digest
+        self._model = model
+        self._labels = labels
+        self._cache = cache
+
+    def success(
+        self,
+        entry: Entry,
+        probabilities: NDArray[np.float32] | None,
+        timing: wire.Timing,
+        thumbnail: bytes = b"",
+    ) -> Ending:
+        """The ending of an entry that was run.
+
+        Args:
+            entry: the entry.
+            probabilities: float32 [classes], 0 to 1; None where the engine failed on the image.
+            timing: where its time went.
+            thumbnail: a JPEG, or nothing.
+        """
+        if probabilities is None:
+            return self.failure(entry, "dead-letter")
+        predictions = tuple(
+            wire.Prediction(label.wnid, label.label, label.description, score)
+            for label, score in self._top(probabilities)
+        )
+        full = wire.Success(
+            VERSION,
+            entry.request.id,
+            entry.request.owner,
+            self._model,
+            self.model_digest,
+            predictions,
+            timing,
+        )
+        return Ending(
+            entry,
+            _fitted(full, entry, timing, thumbnail),
+            full if self._cache else None,
+        )
+
+    def _top(self, probabilities: NDArray[np.float32]) -> list[tuple[Label, float]]:
+        count = min(MAX_TOP_K, len(probabilities))
+        best = np.argpartition(probabilities, -count)[-count:]
+        best = best[np.argsort(-probabilities[best], kind="stable")]
+        return [(self._labels[i], float(probabilities[i])) for i in best]
+
+    @staticmethod
+    def failure(entry: Entry, code: str) -> Ending:
+        """The ending of an entry that was refused or given up on."""
+        request = entry.request
+        return Ending(entry, wire.Failure(VERSION, request.id, request.owner, code))
+
+    @staticmethod
+    def expired(entries: Sequence[Entry], now_ms: float) -> list[Ending]:
+        """Endings of those that nobody waits for any more."""
+        return [
+            Ending(entry, wire.Expired(VERSION, entry.request.id, entry.request.owner))
+            for entry in entries
+            if entry.expired(now_ms)
+        ]
+
+    def may_be_cached(self, entry: Entry) -> bool:
+        """Whether to look; who wants a thumbnail needs the image decoded anyway."""
+        return self._cache and not entry.request.thumbnail_px
+
+    @staticmethod
+    def cached(entries: Sequence[Entry], found: Sequence[bytes | None]) -> list[Ending]:
+        """Endings of those whose answer was found; one that cannot be read counts as not found."""
+        endings = []
+        for entry, data in zip(entries, found, strict=True):
+            if data is None:
+                continue
+            try:
+                known = wire.read_ended(data)
+            except (
+                wire.WireError
+            ):  # written by another version; it will be written anew
+                continue
+            if isinstance(known, wire.Success):
+                endings.append(
+                    Ending(entry, _fitted(known, entry, CACHED_TIMING, b"", True))
+                )
+        return endings
+
+    @staticmethod
+    def kind(ending: Ending) -> str:
+        """For the metrics: success, cached, failure or expired."""
+        ended = ending.ended
+        if isinstance(ended, wire.Success) and ended.cached:
+            return "cached"
+        return type(ended).__name__.lower()
+
+
+def _fitted(
+    full: wire.Success,
+    entry: Entry,
+    timing: wire.Timing,
+    thumbnail: bytes,
+    cached: bool = False,
+) -> wire.Success:
+    """A success in full, cut to what this entry asked for and made its own."""
+    return wire.Success(
+        VERSION,
+        entry.request.id,
+        entry.request.owner,
+        full.model,
+        full.model_digest,
+        full.predictions[: entry.request.top_k],
+        timing,
+        cached,
+        thumbnail,
+    )

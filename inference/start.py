@@ -1,0 +1,127 @@
+"""Puts a worker together, warms it up and runs it."""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from typing import Final
+
+import numpy as np
+
+from common import connections, logs, process
+from common.connections import Keeper
+from common.process import Reporter
+from common.settings import Settings, usable_cores
+from inference import engine as engines
+from inference.batcher import Batcher, Cost
+from inference.consumer import Consumer
+from inference.decoder import Decoder
+from inference.engine import Engine
+from inference.models import catalogue
+from inference.models.preprocessing import Preprocessing
+from inference.presence import Presence
+from inference.publisher import Publisher
+from inference.results import Results
+from inference.worker import Worker
+
+WARM_UP_SIZES: Final = (
+    1,
+    2,
+    4,
+)  # images; enough to tell the fixed cost from that of an image
+# The engine's bound where PICTOR_MAX_BATCH is 0: beyond it a batch costs memory and brings nothing.
+MOST_IMAGES: Final = {"litert": 16, "tensorflow": 64}
+
+REDIS_PATIENCE_S: Final = 10.0
+
+log = logs.get(__name__)
+
+
+async def run_worker(settings: Settings, number: int) -> int:
+    """Runs one worker until SIGINT or SIGTERM; a StartError ends it before that."""
+    reporter = Reporter()
+    logs.set_up(f"worker-{number}", settings.log_level)
+    stop = process.stop_event()
+    spec = catalogue.resolve(settings.model, settings.data_path)
+    engine = engines.open_engine(
+        settings.engine, spec, settings.data_path, threads(settings)
+    )
+    max_batch = settings.max_batch or MOST_IMAGES[engine.name]
+    cost = Cost()
+    await asyncio.to_thread(warm_up, engine, spec.preprocessing, cost, max_batch)
+    decoder = Decoder(spec.preprocessing, max_batch + 2, settings.max_pixels)
+    await decoder.start()
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    link = Keeper(settings.redis_url, name="worker")
+    blocking = Keeper(settings.redis_url, name="worker-read")
+    consumer = Consumer(blocking, link, settings.model_name, name)
+    batcher = Batcher(cost, settings.latency_target_ms, max_batch)
+    presence = Presence(
+        link,
+        batcher,
+        name=name,
+        model=settings.model_name,
+        model_digest=spec.digest,
+        engine=engine.name,
+        labels=spec.labels,
+    )
+    worker = Worker(
+        link,
+        consumer,
+        batcher,
+        decoder,
+        engine,
+        Publisher(
+            link,
+            consumer,
+            result_ttl_s=settings.result_ttl_s,
+            cache_ttl_s=settings.cache_ttl_s,
+        ),
+        presence,
+        Results(
+            settings.model_name,
+            spec.digest,
+            spec.labels,
+            cache=settings.cache_ttl_s > 0,
+        ),
+        reporter,
+    )
+    await connections.check(settings.redis_url, REDIS_PATIENCE_S)
+    await consumer.ensure_group()
+    await presence.beat()
+    log.info(
+        "warm",
+        model=spec.name,
+        engine=engine.name,
+        fixed_ms=round(cost.fixed_ms, 1),
+        image_ms=round(cost.image_ms, 1),
+        batch=batcher.preferred(),
+    )
+    reporter.ready()
+    try:
+        await worker.run(stop)
+    finally:
+        await decoder.close()
+        await link.close()
+        await blocking.close()
+    return 0
+
+
+def threads(settings: Settings) -> int:
+    """Engine threads: the cores shared out among the workers, at least one each."""
+    return max(1, usable_cores() // settings.worker_count)
+
+
+def warm_up(
+    engine: Engine, preprocessing: Preprocessing, cost: Cost, max_batch: int
+) -> None:
+    """Runs batches of several sizes twice; the second time counts, the first one allocates."""
+    random = np.random.default_rng(0)
+    shape = (preprocessing.height, preprocessing.width, 3)
+    for size in (n for n in WARM_UP_SIZES if n <= max_batch):
+        images = random.integers(0, 256, (size, *shape), dtype=np.uint8)
+        engine.run(images)
+        started = time.perf_counter()
+        engine.run(images)
+        cost.measured(size, (time.perf_counter() - started) * 1000)
