@@ -9,7 +9,7 @@ PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-containers load check format lock clean
+.PHONY: help setup setup-dev run test test-containers load accuracy limit check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -35,6 +35,33 @@ $(DEV): $(RUN)
 
 run: $(RUN) ## setup, then server, workers and gateway; prints the address when ready; Ctrl-C ends it
 	@exec $(BIN)/python -m common
+
+test: $(DEV) ## setup, then unit and integration tests, integration under both engines
+	@$(BIN)/python -m pytest
+
+check: $(DEV) ## format, lint, types
+	@$(BIN)/black --check --quiet $(CODE) || { echo "run: make format" >&2; exit 1; }
+	@$(BIN)/isort --check --quiet $(CODE) || { echo "run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/hadolint --ignore DL3008 gateway/Dockerfile inference/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: $(DEV) ## formats the code as make check wants it
+	@$(BIN)/isort --quiet $(CODE)
+	@$(BIN)/black --quiet $(CODE)
+
+# The lock files hold hashes and no index address. Each part's image installs the same versions as the rest.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate pyproject.toml
+PINNED = -c requirements/dev.txt
+lock: $(DEV) ## the lock files anew, from pyproject.toml
+	$(LOCK) --extra gateway --extra inference --extra embedded --extra test --extra dev -o requirements/dev.txt
+	$(LOCK) $(PINNED) --extra gateway --extra inference --extra embedded -o requirements/run.txt
+	$(LOCK) $(PINNED) --extra gateway -o requirements/gateway.txt
+	$(LOCK) $(PINNED) --extra inference -o requirements/inference.txt
+	$(LOCK) $(PINNED) --extra gateway --extra embedded --extra test -o requirements/gateway-test.txt
+	$(LOCK) $(PINNED) --extra inference --extra embedded --extra test -o requirements/inference-test.txt
 
 clean: ## removes what was installed and cached, never your data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -57,11 +57,7 @@ def redacted(url: str) -> str:
 
 
 class Keeper:
-    """Keeps one link open.
-
-    A link on which the oldest reply has been outstanding for longer than allowed is half-open or its
-    server hangs; whoever notices calls `drop`, and the next use opens a new one.
-    """
+    """Keeps one link open: a lost or a silent one is replaced at its next use."""
 
     def __init__(
         self, url: str, *, name: str = "", make: Callable[[], Link] = Link
@@ -124,6 +120,7 @@ class Keeper:
             else ((), ())
         )
         if late:
+            self.drop()  # half-open, or its server hangs
             raise LinkLost("Redis does not answer")
         replies = [future.exception() or future.result() for future in futures]
         for reply in replies:

@@ -59,12 +59,17 @@ class Admission:
         self._task: asyncio.Task[None] | None = None
         self._details_at = -math.inf
         self._returned_at = -math.inf
+        self._tried = asyncio.Event()
         self.away: str = "Redis has not answered yet"  # why not, or empty
         self.state = State()
 
     def start(self) -> None:
         """Starts reading."""
         self._task = asyncio.create_task(self._keep_reading())
+
+    async def first(self) -> None:
+        """Returns after the first reading, or the first failure to read."""
+        await self._tried.wait()
 
     async def stop(self) -> None:
         """Stops reading."""
@@ -118,6 +123,7 @@ class Admission:
                     log.warning("Redis is away", reason=str(error))
                 self.away = f"Redis does not answer: {error}"
                 self._details_at = -math.inf
+            self._tried.set()
             await asyncio.sleep(REFRESH_S)
 
     async def read(self) -> None:

@@ -10,9 +10,9 @@ from common import wire
 from common.errors import TooLarge
 from common.keys import Lane
 from gateway import metrics, uploads
+from gateway.flights import Job
 from gateway.limits import Exchange
 from gateway.service import service
-from gateway.submit import Job
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ async def classify(
 
     Raises:
         RequestError: there is none, or how it ended instead.
-        gateway.submit.StillRunning: past the deadline, with `keep`.
+        gateway.flights.StillRunning: past the deadline, with `keep`.
     """
     this = exchange()
     body = cast(bytes, await request.get_data(cache=False))

@@ -8,13 +8,15 @@ reconnect at once, in quiet times once a second, and at the deadline.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from common import keys, logs, wire
+from common import logs, wire
 from common.connections import RECONNECT_S, Keeper
-from common.errors import BrokerAway, RequestLost
-from common.link import Command, Link, LinkLost, ReplyError
+from common.errors import BrokerAway
+from common.link import Link, LinkLost, ReplyError
+from gateway import waiters as truth
+from gateway.waiters import Waiter
 
 SENTINEL: Final = (
     b"pictor:gateway"  # a channel nobody publishes on; the first to be confirmed
@@ -23,55 +25,9 @@ CONFIRM_S: Final = 2.0
 PING_S: Final = 1.0
 PONG_S: Final = 3.0  # a connection silent for this long after a PING is half-open
 SWEEP_S: Final = 1.0
-SWEEP_CHUNK: Final = 256  # keys an MGET
 UNSUBSCRIBE_AT: Final = 16  # channels a command
 
 log = logs.get(__name__)
-
-
-class Left(Exception):
-    """The last of those who waited has left."""
-
-
-class Waiter:
-    """One request that somebody waits for.
-
-    Attributes:
-        id: the request's.
-        ended: how it ended; raises RequestLost or Left.
-        entry_id: its stream entry, once XADD has answered.
-        stream: where that is.
-    """
-
-    __slots__ = ("channel", "confirmed", "ended", "entry_id", "id", "since", "stream")
-
-    def __init__(self, request_id: str) -> None:
-        loop = asyncio.get_running_loop()
-        self.id = request_id
-        self.channel = keys.result(request_id).encode()
-        self.confirmed: asyncio.Future[None] = loop.create_future()
-        self.ended: asyncio.Future[wire.Ended] = loop.create_future()
-        self.entry_id: bytes | None = None
-        self.stream = ""
-        self.since = time.monotonic()
-
-    def end(self, ended: wire.Ended) -> None:
-        """Hands over how it ended; the first time counts."""
-        if not self.ended.done():
-            self.ended.set_result(ended)
-
-    def lose(self) -> None:
-        """Redis has neither the entry nor a result."""
-        self._fail(RequestLost())
-
-    def leave(self) -> None:
-        """Nobody waits any more."""
-        self._fail(Left())
-
-    def _fail(self, error: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
-            self.ended.exception()  # it may be that nobody awaits it
 
 
 class Subscription(Link):
@@ -109,6 +65,7 @@ class Replies:
         self._to_subscribe: list[bytes] = []
         self._to_unsubscribe: list[bytes] = []
         self._heard_at = 0.0
+        self._tried = asyncio.Event()
         self._alive: asyncio.Future[None] | None = None
         self._reads: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,6 +76,10 @@ class Replies:
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._sweep()),
         ]
+
+    async def first(self) -> None:
+        """Returns once it listens, or has failed to for the first time."""
+        await self._tried.wait()
 
     async def stop(self) -> None:
         """Stops listening."""
@@ -188,9 +149,8 @@ class Replies:
                 and not self._alive.done()
             ):
                 self._alive.set_result(None)
-            waiter = self._waiters.get(channel)
-            if waiter is not None and not waiter.confirmed.done():
-                waiter.confirmed.set_result(None)
+            if (waiter := self._waiters.get(channel)) is not None:
+                waiter.confirm()
 
     def _message(self, waiter: Waiter, data: bytes) -> None:
         try:
@@ -208,51 +168,12 @@ class Replies:
     async def _read_again(self, waiters: Sequence[Waiter]) -> None:
         try:
             await self.read(waiters)
-        except (LinkLost, ReplyError) as error:
+        except (LinkLost, ReplyError, wire.WireError) as error:
             log.warning("results cannot be read; the sweep will", reason=str(error))
 
     async def read(self, waiters: Sequence[Waiter]) -> None:
-        """Reads the truth for these waiters, and tells those whose request Redis has lost.
-
-        Raises:
-            LinkLost, ReplyError: Redis did not answer.
-        """
-        for chunk in _chunks(waiters, SWEEP_CHUNK):
-            streams = sorted({waiter.stream for waiter in chunk if waiter.stream})
-            commands: list[Command] = [
-                ("MULTI",),
-                ("MGET", *(waiter.channel for waiter in chunk)),
-                *(("XLEN", stream) for stream in streams),
-                ("EXEC",),
-            ]
-            known = {waiter.id for waiter in chunk if waiter.entry_id is not None}
-            found, *lengths = (await self._reader.calls(commands))[-1]
-            empty = {
-                s for s, length in zip(streams, lengths, strict=True) if not length
-            }
-            for waiter, data in zip(chunk, found, strict=True):
-                if data is not None:
-                    waiter.end(wire.read_ended(data))
-                elif waiter.id in known and waiter.stream in empty:
-                    waiter.lose()
-
-    async def _find_lost(self) -> None:
-        """After a reconnect: which entries did a crash of Redis take? One at a time; they are large."""
-        for waiter in [
-            w for w in self._waiters.values() if w.entry_id and not w.ended.done()
-        ]:
-            entry_id = waiter.entry_id or b""
-            reply = await self._reader.calls(
-                (
-                    ("MULTI",),
-                    ("EXISTS", waiter.channel),
-                    ("XRANGE", waiter.stream, entry_id, entry_id),
-                    ("EXEC",),
-                )
-            )
-            exists, entries = reply[-1]
-            if not exists and not entries:
-                waiter.lose()
+        """Reads the truth for these waiters; raises as `gateway.waiters.read` does."""
+        await truth.read(self._reader, waiters)
 
     async def _listen(self) -> None:
         """Keeps the subscription open for ever."""
@@ -260,10 +181,11 @@ class Replies:
             try:
                 await self._connect()
                 await self._read_again(list(self._waiters.values()))
-                await self._find_lost()
+                await truth.find_lost(self._reader, list(self._waiters.values()))
                 await self._watch()
             except (LinkLost, ReplyError, TimeoutError) as error:
                 log.warning("the subscription was lost", reason=str(error))
+            self._tried.set()
             if self._link is not None:
                 self._link.close()
             self._link = None
@@ -280,6 +202,7 @@ class Replies:
         link.write("SUBSCRIBE", SENTINEL, *self._waiters)
         async with asyncio.timeout(CONFIRM_S):
             await self._alive
+        self._tried.set()
 
     async def _watch(self) -> None:
         """Returns when the connection is lost or silent; a missing PONG is all that tells."""
@@ -302,8 +225,3 @@ class Replies:
             ]
             if late:
                 await self._read_again(late)
-
-
-def _chunks(waiters: Sequence[Waiter], size: int) -> Iterator[Sequence[Waiter]]:
-    for start in range(0, len(waiters), size):
-        yield waiters[start : start + size]

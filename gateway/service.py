@@ -1,5 +1,6 @@
 """What the routes share: one object a process, made when the app starts."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,9 +32,12 @@ class Service:
     hot: Keeper
 
     async def start(self) -> None:
-        """Connects."""
+        """Connects, and returns once it is known how things stand, or that Redis is away."""
         self.replies.start()
         self.admission.start()
+        async with asyncio.TaskGroup() as first:
+            first.create_task(self.replies.first())
+            first.create_task(self.admission.first())
 
     async def stop(self) -> None:
         """Finishes what is under way, then disconnects."""

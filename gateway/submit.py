@@ -8,83 +8,25 @@ not cancel, and is never repeated; when the last rider has left, that task withd
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass, field
 from typing import Final
 
 from common import keys, logs, wire
 from common.connections import Keeper
 from common.errors import BrokerAway, DeadlinePassed, QueueFull, RequestError, from_code
-from common.keys import GROUP, Lane
+from common.keys import GROUP
 from common.link import LinkLost, ReplyError
 from gateway import metrics
-from gateway.replies import Left, Replies, Waiter
+from gateway.flights import Answer, Flight, Job, StillRunning
+from gateway.replies import Replies
+from gateway.waiters import Left, Waiter
 
+# Who comes this much later may still share an entry: it expires that much after its first deadline.
+SHARING_S: Final = 1.0
 UNKNOWN_FATE_S: Final = (
     2.0  # how long a result may still come after an XADD without an answer
 )
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a client wants done with an image."""
-
-    image: bytes
-    lane: Lane
-    top_k: int
-    thumbnail_px: int
-    deadline_s: float
-    owner: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A success, and the seconds from XADD to here."""
-
-    success: wire.Success
-    total_s: float
-
-
-class StillRunning(Exception):
-    """The deadline has passed, but the request goes on under this id."""
-
-    def __init__(self, request_id: str) -> None:
-        super().__init__(request_id)
-        self.id = request_id
-
-
-@dataclass(eq=False)
-class Flight:
-    """One entry under way.
-
-    Attributes:
-        expires_at: monotonic time at which its entry expires.
-        ended: how it ended; for all riders.
-        waiter: what wakes it.
-        riders: how many wait for it.
-        left: the last of them has gone.
-        kept: it was answered 202 and goes on without riders.
-    """
-
-    id: str
-    key: tuple[object, ...]
-    expires_at: float
-    ended: asyncio.Future[wire.Ended] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-    waiter: Waiter | None = None
-    riders: int = 0
-    left: bool = False
-    kept: bool = False
-
-    def leave(self) -> None:
-        """One rider less; without any, and unless it is kept, the flight ends."""
-        self.riders -= 1
-        if not self.riders and not self.kept:
-            self.left = True
-            if self.waiter is not None:
-                self.waiter.leave()
 
 
 class Submitter:
@@ -103,6 +45,7 @@ class Submitter:
         self._replies = replies
         self._model = model
         self._share = share
+        self._sharing_s = SHARING_S if share else 0.0
         self._result_ttl_s = result_ttl_s
         self._flights: dict[tuple[object, ...], Flight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,25 +64,22 @@ class Submitter:
         digest = hashlib.sha256(job.image).digest()
         started = time.monotonic()
         deadline = started + job.deadline_s
-        while True:
-            flight = self._board(job, digest, deadline, keep)
-            ended = await self._ride(flight, job, deadline, keep)
-            if isinstance(ended, wire.Success):
-                return Answer(ended, time.monotonic() - started)
-            if isinstance(ended, wire.Failure):
-                raise from_code(ended.code)
-            if time.monotonic() >= deadline:
-                raise DeadlinePassed(retry_after_s=1)
-            # It was another's entry, with an earlier deadline than ours: send one of our own.
+        flight = self._board(job, digest, deadline, keep)
+        ended = await self._ride(flight, job, deadline, keep)
+        if isinstance(ended, wire.Success):
+            return Answer(ended, time.monotonic() - started)
+        if isinstance(ended, wire.Failure):
+            raise from_code(ended.code)
+        raise DeadlinePassed(retry_after_s=1)
 
     def _board(self, job: Job, digest: bytes, deadline: float, keep: bool) -> Flight:
         """The flight of an equal image that will do, or a new one."""
         key = (digest, job.lane, job.top_k, job.thumbnail_px, job.owner, keep)
         flight = self._flights.get(key) if self._share else None
-        if flight is not None and not flight.ended.done() and not flight.left:
+        if flight is not None and not flight.left and deadline <= flight.expires_at:
             metrics.SHARED.inc()
             return flight
-        lifetime_s = self._result_ttl_s if keep else job.deadline_s
+        lifetime_s = self._result_ttl_s if keep else job.deadline_s + self._sharing_s
         flight = Flight(wire.new_id(digest), key, time.monotonic() + lifetime_s)
         request = wire.Request(
             wire.VERSION,
@@ -188,12 +128,12 @@ class Submitter:
             waiter = flight.waiter = await self._replies.open(flight.id)
             if not flight.left:
                 await self._add(waiter, request, job)
-                _end(flight, await self._end_of(waiter, flight))
+                flight.end(await self._end_of(waiter, flight))
         except RequestError as error:
-            _fail(flight, error)
+            flight.fail(error)
         except Exception:  # a bug must not leave riders waiting
             log.exception("a flight failed", id=flight.id)
-            _fail(flight, BrokerAway(retry_after_s=1))
+            flight.fail(BrokerAway(retry_after_s=1))
             raise
         finally:
             if flight.waiter is not None:
@@ -228,7 +168,8 @@ class Submitter:
             pass  # how it stands is looked up below
         try:
             if flight.left:
-                await self._withdraw(waiter)
+                if not flight.kept:
+                    await self._withdraw(waiter)
             else:
                 await self._replies.read([waiter])  # once at the deadline: the truth
                 if waiter.ended.done():
@@ -259,14 +200,3 @@ class Submitter:
             await asyncio.wait(self._tasks, timeout=within_s)
         for task in self._tasks:
             task.cancel()
-
-
-def _end(flight: Flight, ended: wire.Ended) -> None:
-    if not flight.ended.done():
-        flight.ended.set_result(ended)
-
-
-def _fail(flight: Flight, error: RequestError) -> None:
-    if not flight.ended.done():
-        flight.ended.set_exception(error)
-        flight.ended.exception()  # its riders may have left

@@ -73,6 +73,11 @@ async def prepare(settings: Settings) -> None:
         if running.returncode is None:
             running.kill()
             await running.wait()
+    if status < 0:
+        log = settings.data_path / "models" / "prepare.log"
+        raise StartError(
+            f"preparing {settings.model} was ended by signal {-status} (out of memory?); see {log}"
+        )
     if status:
         raise ChildFailed("inference.prepare", status)
 

@@ -1,13 +1,11 @@
-"""The consumer group: reads entries, keeps them ours while we work, takes over those of the dead.
+"""The consumer group: reads entries, and keeps those ours that we work on.
 
 One group, one consumer a process. What is read stays pending until `inference.publisher` ends it.
-Entries of a worker that died are claimed one at a time and run alone, so that a crash blames nobody
-but its cause (invariant 6).
+What dead workers left behind is taken over by `inference.reclaim`.
 """
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from common import keys, logs, wire
@@ -15,79 +13,41 @@ from common.connections import Keeper
 from common.keys import GROUP, LANES, Lane
 from common.link import Command, LinkLost, ReplyError
 from inference.batcher import Plan, Queued
+from inference.entries import Entry, read_entry
 
 BEAT_S: Final = 1.0
-RECLAIM_MS: Final = 3000  # three missed beats
-BLOCK_MS: Final = (
-    500  # how long a read waits, and so how long a stop may take to be noticed
-)
-# The first delivery may have been in company; each of the three after it was alone.
-MOST_DELIVERIES: Final = 4
+RECLAIM_MS: Final = 3000  # three missed beats, whoever owns the entry
+BLOCK_MS: Final = 500  # how long a read waits, and a stop may take to be noticed
+SPARE_BLOCK_S: Final = 3.0  # a blocking read that takes this much longer is lost
+DEAD_LETTERS: Final = 1000  # kept in the dead stream, the newest
 
 log = logs.get(__name__)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A request read from a stream.
-
-    Attributes:
-        id: the entry's id, ``<ms of Redis' clock>-<n>``.
-        arrived_ms: when it was added, by Redis' clock.
-        alone: it was a dead worker's and is to be run in a batch of its own.
-    """
-
-    stream: str
-    id: bytes
-    request: wire.Request
-    image: bytes
-    alone: bool = False
-
-    @property
-    def arrived_ms(self) -> int:
-        return int(self.id.partition(b"-")[0])
-
-    def expired(self, now_ms: float) -> bool:
-        """Whether its deadline has passed at `now_ms` of Redis' clock."""
-        return now_ms >= self.arrived_ms + self.request.expires_ms
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """An entry taken over from a dead worker.
-
-    Attributes:
-        deliveries: how often it had been delivered before.
-        ended: it has a result already and only wants acknowledging.
-    """
-
-    entry: Entry
-    deliveries: int
-    ended: bool
-
-    @property
-    def hopeless(self) -> bool:
-        return self.deliveries >= MOST_DELIVERIES
-
-
 class Consumer:
-    """This worker's place in the group. All calls but `first` go over the common link."""
+    """This worker's place in the group.
+
+    Attributes:
+        name: of the consumer.
+        streams: the stream of each lane.
+        orphans: entries of dead workers wait to be taken over.
+    """
 
     def __init__(self, blocking: Keeper, link: Keeper, model: str, name: str) -> None:
         self.name = name
         self.streams: dict[Lane, str] = {
             lane: keys.requests(model, lane) for lane in LANES
         }
+        self.orphans = False
         self._blocking = blocking
         self._link = link
         self._held: dict[str, set[bytes]] = {
             stream: set() for stream in self.streams.values()
         }
-        self.unreadable: list[tuple[str, bytes, str]] = []
-        self.orphans = False  # a dead worker's entries wait to be claimed
+        self._unreadable: list[tuple[str, bytes, str]] = []
 
     async def ensure_group(self) -> None:
-        """Makes the group on each stream, from the first entry on; one that is there stays."""
+        """Makes the group on each stream, from the first entry on; one there stays."""
         for stream in self.streams.values():
             try:
                 await self._link.call(
@@ -102,12 +62,12 @@ class Consumer:
         link = await self._blocking.link()
         command = self._read_command(1, BLOCK_MS, list(self.streams.values()))
         try:
-            async with asyncio.timeout(BLOCK_MS / 1000 + 3):
+            async with asyncio.timeout(BLOCK_MS / 1000 + SPARE_BLOCK_S):
                 reply = await link.call(*command)
         except TimeoutError:
             self._blocking.drop()
             raise LinkLost("Redis does not answer a blocking read") from None
-        return self._take(reply)
+        return await self._taken(reply)
 
     async def more(self, plan: Plan) -> list[Entry]:
         """Takes what is there, without waiting."""
@@ -120,74 +80,74 @@ class Consumer:
         if not commands:
             return []
         replies = await self._link.calls(commands)
-        return [entry for reply in replies for entry in self._take(reply)]
+        return [entry for reply in replies for entry in await self._taken(reply)]
 
     def _read_command(
         self, count: int, block_ms: int | None, streams: list[str]
     ) -> Command:
         block: Command = () if block_ms is None else ("BLOCK", block_ms)
         return (
-            *(
-                "XREADGROUP",
-                "GROUP",
-                GROUP,
-                self.name,
-                "COUNT",
-                count,
-                *block,
-                "STREAMS",
-            ),
-            *streams,
-            *(">" for _ in streams),
+            *("XREADGROUP", "GROUP", GROUP, self.name, "COUNT", count, *block),
+            *("STREAMS", *streams, *(">" for _ in streams)),
         )
 
     async def queued(self, workers: int) -> tuple[Queued, float]:
-        """What waits undelivered, and Redis' time in milliseconds."""
-        commands: list[Any] = [("TIME",)]
+        """What waits undelivered, and Redis' time in milliseconds.
+
+        Undelivered is XLEN less what is pending: `lag` is unreliable after XDEL.
+        """
+        commands: list[Command] = [("TIME",)]
         for stream in self.streams.values():
             commands += [("XLEN", stream), ("XPENDING", stream, GROUP)]
         (seconds, micros), *counts = await self._link.calls(commands)
-        waiting = [
-            max(0, counts[i] - counts[i + 1][0]) for i in range(0, len(counts), 2)
-        ]
-        return (
-            Queued(waiting[0], waiting[1], workers),
-            int(seconds) * 1000 + int(micros) / 1000,
+        interactive, bulk = (
+            max(0, length - pending[0])
+            for length, pending in zip(counts[::2], counts[1::2], strict=True)
         )
+        now_ms = int(seconds) * 1000 + int(micros) / 1000
+        return Queued(interactive, bulk, workers), now_ms
 
-    def _take(self, reply: Any) -> list[Entry]:
+    async def _taken(self, reply: Any) -> list[Entry]:
+        """The entries of a read; those that are no requests of ours are buried."""
         entries = []
         for stream_name, items in reply or ():
             stream = stream_name.decode()
             for entry_id, fields in items:
-                try:
-                    entries.append(read_entry(stream, entry_id, fields))
-                except wire.WireError as error:
-                    self.unreadable.append((stream, entry_id, str(error)))
-                else:
-                    self._held[stream].add(entry_id)
+                entry = self.hold(stream, entry_id, fields)
+                if entry is not None:
+                    entries.append(entry)
+        if self._unreadable:
+            await self.bury()
         return entries
 
+    def hold(self, stream: str, entry_id: bytes, fields: list[bytes]) -> Entry | None:
+        """From here on the entry is ours; None where it cannot be read (see `bury`)."""
+        try:
+            entry = read_entry(stream, entry_id, fields)
+        except wire.WireError as error:
+            self._unreadable.append((stream, entry_id, str(error)))
+            return None
+        self._held[stream].add(entry_id)
+        return entry
+
     async def bury(self) -> None:
-        """Moves entries that are no requests of ours to the dead stream; nobody waits for them."""
-        while self.unreadable:
-            stream, entry_id, reason = self.unreadable[-1]
-            log.error(
-                "an entry that cannot be read", stream=stream, entry=entry_id.decode()
-            )
+        """Moves what cannot be read to the dead stream; nobody waits for it."""
+        while self._unreadable:
+            stream, entry_id, reason = self._unreadable[-1]
+            log.error("an entry that cannot be read", stream=stream, reason=reason)
             await self._link.calls(
                 (
                     ("MULTI",),
-                    ("XADD", keys.dead(), "MAXLEN", "~", 1000, "*", "reason", reason),
+                    dead_letter("reason", reason, "entry", entry_id),
                     ("XACK", stream, GROUP, entry_id),
                     ("XDEL", stream, entry_id),
                     ("EXEC",),
                 )
             )
-            self.unreadable.pop()
+            self._unreadable.pop()
 
     def release(self, entries: Iterable[Entry]) -> None:
-        """These entries have ended, or are no longer ours."""
+        """These entries have ended."""
         for entry in entries:
             self._held[entry.stream].discard(entry.id)
 
@@ -196,59 +156,28 @@ class Consumer:
         return entry.id in self._held[entry.stream]
 
     async def beat(self) -> None:
-        """Tells the group that what we hold is being worked on, and finds out what is not ours.
+        """Tells the group what we work on, and finds out what is not ours any more.
 
-        Ownership is read first, and XCLAIM asks for half a beat of idleness: so a worker that was
-        stopped for long does not take back what another has claimed meanwhile.
+        Ownership is read first, and XCLAIM asks for half a beat of idleness: a worker that
+        was stopped for long does not take back what another has claimed meanwhile.
         """
         for stream, held in self._held.items():
             mine = set(held)
-            orphan, ours = await self._link.calls(
+            idle, ours = await self._link.calls(
                 (
                     ("XPENDING", stream, GROUP, "IDLE", RECLAIM_MS, "-", "+", 1),
                     ("XPENDING", stream, GROUP, "-", "+", len(mine) + 64, self.name),
                 )
             )
-            self.orphans = self.orphans or any(row[0] not in mine for row in orphan)
-            kept = mine & {row[0] for row in ours}
-            for lost in mine - kept:
-                held.discard(lost)
-            if kept:
+            owned = mine & {row[0] for row in ours}
+            self.orphans = self.orphans or any(row[0] not in mine for row in idle)
+            held.difference_update(mine - owned)
+            if owned:
                 claim: Command = ("XCLAIM", stream, GROUP, self.name, int(BEAT_S * 500))
-                await self._link.call(*claim, *sorted(kept), "JUSTID")
-
-    async def claim(self) -> Claimed | None:
-        """Takes over one entry of a dead worker; None when there is none left.
-
-        Call it only with nothing else in hand: the delivery count then says how often the entry was
-        alone with a worker that died.
-        """
-        for stream in self.streams.values():
-            while rows := await self._link.call(
-                "XPENDING", stream, GROUP, "IDLE", RECLAIM_MS, "-", "+", 1
-            ):
-                entry_id, _owner, _idle, deliveries = rows[0]
-                taken = await self._link.call(
-                    "XCLAIM", stream, GROUP, self.name, RECLAIM_MS, entry_id
-                )
-                if (
-                    not taken or taken[0] is None
-                ):  # another was faster, or it has ended meanwhile
-                    continue
-                try:
-                    entry = read_entry(stream, entry_id, taken[0][1], alone=True)
-                except wire.WireError as error:
-                    self.unreadable.append((stream, entry_id, str(error)))
-                    await self.bury()
-                    continue
-                self._held[stream].add(entry_id)
-                ended = await self._link.call("EXISTS", keys.result(entry.request.id))
-                return Claimed(entry, deliveries, bool(ended))
-        self.orphans = False
-        return None
+                await self._link.call(*claim, *sorted(owned), "JUSTID")
 
     async def leave(self) -> None:
-        """Takes this consumer out of the group, unless entries are still pending for it."""
+        """Takes this consumer out of the group, unless entries are pending for it."""
         for stream in self.streams.values():
             ours = await self._link.call(
                 "XPENDING", stream, GROUP, "-", "+", 1, self.name
@@ -257,17 +186,6 @@ class Consumer:
                 await self._link.call("XGROUP", "DELCONSUMER", stream, GROUP, self.name)
 
 
-def read_entry(
-    stream: str, entry_id: bytes, fields: list[bytes], *, alone: bool = False
-) -> Entry:
-    """An entry from a stream's reply.
-
-    Raises:
-        wire.WireError: it is not one of ours.
-    """
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
-    try:
-        request = wire.read_request(named[b"h"])
-        return Entry(stream, entry_id, request, named[b"img"], alone)
-    except KeyError as error:
-        raise wire.WireError(f"entry without field {error}") from error
+def dead_letter(*fields: str | bytes) -> Command:
+    """The command that notes in the dead stream what was given up on."""
+    return ("XADD", keys.dead(), "MAXLEN", "~", DEAD_LETTERS, "*", *fields)

@@ -2,7 +2,7 @@
 
 The inference parent runs this before its workers, in a process of its own, since building and
 converting take TensorFlow and a gigabyte that nobody needs afterwards. One line a stage goes to
-stdout. If it fails, one line on stderr says why, and the exit status is 1.
+stdout. If it fails, one line on stderr says why, and the exit status is not 0.
 """
 
 import argparse
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from common.errors import StartError
+from common.process import EXIT_CANNOT_START
 
 from .engine import EngineKind, choose
 from .models import catalogue, conversion
 
-DOWNLOAD_TIMEOUT_S: Final = (
-    30.0  # without a byte; Keras sets none and would wait for ever
-)
+# Without a byte; Keras sets none and would wait for ever.
+DOWNLOAD_TIMEOUT_S: Final = 30.0
 LOG_NAME: Final = "prepare.log"
 
 
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: of the command line, or None for this process's.
 
     Returns:
-        The exit status: 0, or 1 if the model cannot be served.
+        The exit status: 0, or EXIT_CANNOT_START if the model cannot be served.
     """
     options = _parse(arguments)
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             _prepare(options.model, options.data_dir, options.engine)
     except (StartError, OSError) as error:
         # OSError: the data directory is full or cannot be written.
-        print(error, file=sys.stderr)
-        return 1
+        print(f"pictor: {error}", file=sys.stderr)
+        return EXIT_CANNOT_START
     return 0
 
 
@@ -93,9 +93,7 @@ def _stderr_into(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
     kept = os.dup(2)
-    with path.open(
-        "ab"
-    ) as file:  # appending, so that two processes at once do not overwrite
+    with path.open("ab") as file:  # appending: two processes at once do not overwrite
         file.truncate(0)
         os.dup2(file.fileno(), 2)
     try:

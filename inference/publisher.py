@@ -5,7 +5,7 @@ confirmed it, a result is kept and tried again: for want of memory there, or of 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,11 @@ from common import keys, logs, wire
 from common.connections import Keeper
 from common.keys import GROUP
 from common.link import Command, LinkLost, ReplyError
-from inference.consumer import Consumer, Entry
+from inference.consumer import Consumer, dead_letter
+from inference.entries import Entry
 
 FIRST_WAIT_S: Final = 0.05
 LONGEST_WAIT_S: Final = 1.0
-DEAD_LETTERS: Final = 1000  # kept in the dead stream, the newest
 
 log = logs.get(__name__)
 
@@ -95,8 +95,7 @@ class Publisher:
             ("MULTI",),
             ("SET", name, payload, "NX", "PX", self._result_ms),
             ("PUBLISH", name, payload),
-            ("XACK", entry.stream, GROUP, entry.id),
-            ("XDEL", entry.stream, entry.id),
+            *_done(entry),
         ]
         if ending.cache is not None and self._cache_ms:
             key = keys.cache(ending.cache.model_digest, entry.request.digest)
@@ -107,33 +106,22 @@ class Publisher:
             isinstance(ending.ended, wire.Failure)
             and ending.ended.code == "dead-letter"
         ):
-            commands.append(_dead_letter(entry, ending.ended.code))
+            commands.append(_note(entry, ending.ended.code))
         return [*commands, ("EXEC",)]
 
-    async def acknowledge(self, entries: Iterable[Entry]) -> None:
-        """Takes entries that have ended already off the stream."""
-        gone = list(entries)
-        for entry in gone:
-            await self._link.calls(
-                (
-                    ("MULTI",),
-                    ("XACK", entry.stream, GROUP, entry.id),
-                    ("XDEL", entry.stream, entry.id),
-                    ("EXEC",),
-                )
-            )
-        self._consumer.release(gone)
+    async def acknowledge(self, entry: Entry) -> None:
+        """Takes an entry that has ended already off the stream."""
+        await self._link.calls((("MULTI",), *_done(entry), ("EXEC",)))
+        self._consumer.release([entry])
 
 
-def _dead_letter(entry: Entry, reason: str) -> Command:
-    return (
-        *("XADD", keys.dead(), "MAXLEN", "~", DEAD_LETTERS, "*"),
-        *(
-            "id",
-            entry.request.id,
-            "digest",
-            entry.request.digest.hex(),
-            "reason",
-            reason,
-        ),
+def _done(entry: Entry) -> tuple[Command, Command]:
+    """XACK alone would leave the entry on the stream for ever."""
+    return (("XACK", entry.stream, GROUP, entry.id), ("XDEL", entry.stream, entry.id))
+
+
+def _note(entry: Entry, reason: str) -> Command:
+    request = entry.request
+    return dead_letter(
+        "reason", reason, "id", request.id, "digest", request.digest.hex()
     )

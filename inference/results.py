@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from common import wire
 from common.wire import MAX_TOP_K, VERSION
-from inference.consumer import Entry
+from inference.entries import Entry
 from inference.models.labels import Label
 from inference.publisher import Ending
 

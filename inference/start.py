@@ -15,6 +15,7 @@ from common.process import Reporter
 from common.settings import Settings, usable_cores
 from inference import engine as engines
 from inference.batcher import Batcher, Cost
+from inference.batches import Batches
 from inference.consumer import Consumer
 from inference.decoder import Decoder
 from inference.engine import Engine
@@ -23,13 +24,14 @@ from inference.models.preprocessing import Preprocessing
 from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
-from inference.worker import Worker
+from inference.worker import Stages, Worker
 
 WARM_UP_SIZES: Final = (
     1,
     2,
     4,
 )  # images; enough to tell the fixed cost from that of an image
+LARGEST_WARM_UP: Final = 16
 # The engine's bound where PICTOR_MAX_BATCH is 0: beyond it a batch costs memory and brings nothing.
 MOST_IMAGES: Final = {"litert": 16, "tensorflow": 64}
 
@@ -66,26 +68,18 @@ async def run_worker(settings: Settings, number: int) -> int:
         engine=engine.name,
         labels=spec.labels,
     )
-    worker = Worker(
+    results = Results(
+        settings.model_name, spec.digest, spec.labels, cache=settings.cache_ttl_s > 0
+    )
+    publisher = Publisher(
         link,
         consumer,
-        batcher,
-        decoder,
-        engine,
-        Publisher(
-            link,
-            consumer,
-            result_ttl_s=settings.result_ttl_s,
-            cache_ttl_s=settings.cache_ttl_s,
-        ),
-        presence,
-        Results(
-            settings.model_name,
-            spec.digest,
-            spec.labels,
-            cache=settings.cache_ttl_s > 0,
-        ),
-        reporter,
+        result_ttl_s=settings.result_ttl_s,
+        cache_ttl_s=settings.cache_ttl_s,
+    )
+    batches = Batches(link, decoder, engine, results, cost)
+    stages = Stages(
+        link, consumer, batcher, batches, publisher, presence, results, reporter
     )
     await connections.check(settings.redis_url, REDIS_PATIENCE_S)
     await consumer.ensure_group()
@@ -100,9 +94,10 @@ async def run_worker(settings: Settings, number: int) -> int:
     )
     reporter.ready()
     try:
-        await worker.run(stop)
+        await Worker(stages).run(stop)
     finally:
         await decoder.close()
+        engine.close()
         await link.close()
         await blocking.close()
     return 0
@@ -116,11 +111,15 @@ def threads(settings: Settings) -> int:
 def warm_up(
     engine: Engine, preprocessing: Preprocessing, cost: Cost, max_batch: int
 ) -> None:
-    """Runs batches of several sizes twice; the second time counts, the first one allocates."""
+    """Runs batches of several sizes twice; the second time counts, the first one warms caches."""
     random = np.random.default_rng(0)
     shape = (preprocessing.height, preprocessing.width, 3)
+    largest = random.integers(
+        0, 256, (min(max_batch, LARGEST_WARM_UP), *shape), dtype=np.uint8
+    )
+    engine.run(largest)  # allocates for all that follow
     for size in (n for n in WARM_UP_SIZES if n <= max_batch):
-        images = random.integers(0, 256, (size, *shape), dtype=np.uint8)
+        images = largest[:size]
         engine.run(images)
         started = time.perf_counter()
         engine.run(images)

@@ -16,9 +16,9 @@ from common.errors import (
 )
 from gateway import catalogue, feedback
 from gateway.classify import classify, receipt_of
+from gateway.flights import StillRunning
 from gateway.problems import Problem
 from gateway.service import service
-from gateway.submit import StillRunning
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 

@@ -1,0 +1,81 @@
+"""What is asked for, and one stream entry under way with those who wait for it."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from common import wire
+from common.errors import RequestError
+from common.keys import Lane
+from gateway.waiters import Waiter
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a client wants done with an image."""
+
+    image: bytes
+    lane: Lane
+    top_k: int
+    thumbnail_px: int
+    deadline_s: float
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success, and the seconds from XADD to here."""
+
+    success: wire.Success
+    total_s: float
+
+
+class StillRunning(Exception):
+    """The deadline has passed, but the request goes on under this id."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(request_id)
+        self.id = request_id
+
+
+@dataclass(eq=False)
+class Flight:
+    """One entry under way.
+
+    Attributes:
+        expires_at: monotonic time at which its entry expires.
+        ended: how it ended; for all riders.
+        waiter: what wakes it.
+        riders: how many wait for it.
+        left: the last of them has gone.
+        kept: it was answered 202 and goes on without riders.
+    """
+
+    id: str
+    key: tuple[object, ...]
+    expires_at: float
+    ended: asyncio.Future[wire.Ended] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    waiter: Waiter | None = None
+    riders: int = 0
+    left: bool = False
+    kept: bool = False
+
+    def leave(self) -> None:
+        """One rider less; without any, nobody waits here any more."""
+        self.riders -= 1
+        if not self.riders:
+            self.left = True
+            if self.waiter is not None:
+                self.waiter.leave()
+
+    def end(self, ended: wire.Ended) -> None:
+        """Tells all riders how it ended."""
+        if not self.ended.done():
+            self.ended.set_result(ended)
+
+    def fail(self, error: RequestError) -> None:
+        """Tells all riders why it did not."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+            self.ended.exception()  # its riders may have left

@@ -1,0 +1,115 @@
+"""Those who wait for a result, and the truth about it: what Redis holds, whatever was published."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from common import keys, wire
+from common.connections import Keeper
+from common.errors import RequestLost
+from common.link import Command
+
+CHUNK: Final = 256  # keys an MGET
+
+
+class Left(Exception):
+    """The last of those who waited has left."""
+
+
+class Waiter:
+    """One request that somebody waits for.
+
+    Attributes:
+        id: the request's.
+        channel: where its end is published; the result key's name.
+        confirmed: the channel is subscribed.
+        ended: how it ended; raises RequestLost or Left.
+        entry_id: its stream entry, once XADD has answered.
+        stream: where that is.
+        since: monotonic time.
+    """
+
+    __slots__ = ("channel", "confirmed", "ended", "entry_id", "id", "since", "stream")
+
+    def __init__(self, request_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.id = request_id
+        self.channel = keys.result(request_id).encode()
+        self.confirmed: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[wire.Ended] = loop.create_future()
+        self.entry_id: bytes | None = None
+        self.stream = ""
+        self.since = time.monotonic()
+
+    def confirm(self) -> None:
+        """Redis has confirmed the subscription."""
+        if not self.confirmed.done():
+            self.confirmed.set_result(None)
+
+    def end(self, ended: wire.Ended) -> None:
+        """Hands over how it ended; the first time counts."""
+        if not self.ended.done():
+            self.ended.set_result(ended)
+
+    def lose(self) -> None:
+        """Redis has neither the entry nor a result."""
+        self._fail(RequestLost())
+
+    def leave(self) -> None:
+        """Nobody waits any more."""
+        self._fail(Left())
+
+    def _fail(self, error: Exception) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error)
+            self.ended.exception()  # it may be that nobody awaits it
+
+
+async def read(link: Keeper, waiters: Sequence[Waiter]) -> None:
+    """Reads the result keys of these waiters, and tells those whose entry is gone with its stream.
+
+    Raises:
+        LinkLost, ReplyError: Redis did not answer.
+        wire.WireError: a result cannot be read.
+    """
+    for start in range(0, len(waiters), CHUNK):
+        chunk = waiters[start : start + CHUNK]
+        added = {waiter.id for waiter in chunk if waiter.entry_id is not None}
+        streams = sorted({waiter.stream for waiter in chunk if waiter.stream})
+        commands: list[Command] = [
+            ("MULTI",),
+            ("MGET", *(waiter.channel for waiter in chunk)),
+            *(("XLEN", stream) for stream in streams),
+            ("EXEC",),
+        ]
+        found, *lengths = (await link.calls(commands))[-1]
+        empty = {
+            name for name, length in zip(streams, lengths, strict=True) if not length
+        }
+        for waiter, data in zip(chunk, found, strict=True):
+            if data is not None:
+                waiter.end(wire.read_ended(data))
+            elif waiter.id in added and waiter.stream in empty:
+                waiter.lose()
+
+
+async def find_lost(link: Keeper, waiters: Iterable[Waiter]) -> None:
+    """Tells those whose entry and result are both absent: a crash of Redis took them.
+
+    One at a time, since the answer holds the entry; raises as `read` does.
+    """
+    for waiter in waiters:
+        if waiter.entry_id is None or waiter.ended.done():
+            continue
+        replies = await link.calls(
+            (
+                ("MULTI",),
+                ("EXISTS", waiter.channel),
+                ("XRANGE", waiter.stream, waiter.entry_id, waiter.entry_id),
+                ("EXEC",),
+            )
+        )
+        ended, entries = replies[-1]
+        if not ended and not entries:
+            waiter.lose()

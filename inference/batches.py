@@ -1,0 +1,159 @@
+"""One micro-batch: entries in, endings out, in two steps so that the next overlaps with this one.
+
+`prepare` sorts out what need not be run (expired, known already, refused by the decoder) and decodes
+the rest; `infer` runs the engine.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import keys, logs, wire
+from common.connections import Keeper
+from inference import metrics
+from inference.batcher import Cost
+from inference.decoder import Decoder
+from inference.engine import Engine
+from inference.entries import Entry, equal_together
+from inference.publisher import Ending
+from inference.results import Results
+
+log = logs.get(__name__)
+
+
+@dataclass
+class Batch:
+    """Entries on their way to the engine.
+
+    Attributes:
+        ended: those that need not be run.
+        groups: entries with equal images, which are run once.
+        pixels: uint8 [len(groups), height, width, 3], 0 to 255.
+        thumbnails: a JPEG for each group, or nothing.
+        waited_ms: for each entry, by its id, the time from XADD to the start of its decoding.
+        decode_ms: the time from there to the end of decoding.
+        decoded_at: when that was, by `time.perf_counter`.
+    """
+
+    ended: list[Ending]
+    groups: list[list[Entry]]
+    pixels: NDArray[np.uint8]
+    thumbnails: list[bytes]
+    waited_ms: dict[bytes, float]
+    decode_ms: float
+    decoded_at: float = field(default_factory=time.perf_counter)
+
+
+class Batches:
+    """Takes micro-batches through cache, decoder and engine."""
+
+    def __init__(
+        self,
+        link: Keeper,
+        decoder: Decoder,
+        engine: Engine,
+        results: Results,
+        cost: Cost,
+    ) -> None:
+        self._link = link
+        self._decoder = decoder
+        self._engine = engine
+        self._results = results
+        self._cost = cost
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._turn = (
+            asyncio.Lock()
+        )  # the engine takes batches in the order of their decoding
+
+    def close(self) -> None:
+        """Ends the engine's thread."""
+        self._thread.shutdown()
+
+    async def prepare(self, entries: Sequence[Entry], now_ms: float) -> Batch:
+        """Decodes what must be run.
+
+        Args:
+            entries: of the batch.
+            now_ms: Redis' time when they were read.
+
+        Raises:
+            LinkLost, ReplyError: the cache could not be read.
+        """
+        started = time.perf_counter()
+        ended = self._results.expired(entries, now_ms)
+        ended += await self._cached(_without(entries, ended))
+        equal = equal_together(_without(entries, ended))
+        images = [(group[0].image, group[0].request.thumbnail_px) for group in equal]
+        deaths = self._decoder.deaths
+        decoded, pixels = await self._decoder.decode(images)
+        metrics.DECODER_DEATHS.inc(self._decoder.deaths - deaths)
+        groups, thumbnails = [], []
+        for result, group in zip(decoded, equal, strict=True):
+            if result.code:
+                ended += [self._results.failure(entry, result.code) for entry in group]
+            else:
+                groups.append(group)
+                thumbnails.append(result.thumbnail)
+        decode_s = time.perf_counter() - started
+        waited_ms = {one.id: max(0.0, now_ms - one.arrived_ms) for one in entries}
+        for one_ms in waited_ms.values():
+            metrics.QUEUE_WAIT.observe(one_ms / 1000)
+        metrics.DECODE.observe(decode_s)
+        return Batch(ended, groups, pixels, thumbnails, waited_ms, decode_s * 1000)
+
+    async def infer(self, batch: Batch) -> list[Ending]:
+        """Runs a batch's pictures; as many endings as entries, each its own."""
+        async with self._turn:
+            started = time.perf_counter()
+            rows = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._rows, batch.pixels
+            )
+        inference_ms = (time.perf_counter() - started) * 1000
+        ahead_ms = (started - batch.decoded_at) * 1000
+        self._cost.measured(len(rows), inference_ms)
+        metrics.BATCH_SIZE.observe(len(rows))
+        metrics.INFERENCE.observe(inference_ms / 1000)
+        endings = []
+        for group, row, thumbnail in zip(
+            batch.groups, rows, batch.thumbnails, strict=True
+        ):
+            for entry in group:
+                waited_ms = batch.waited_ms[entry.id] + ahead_ms
+                timing = wire.Timing(
+                    waited_ms, batch.decode_ms, inference_ms, len(rows)
+                )
+                endings.append(self._results.success(entry, row, timing, thumbnail))
+        return endings
+
+    def _rows(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32] | None]:
+        """Runs the engine, in its thread. Where a batch fails, each image is tried alone."""
+        try:
+            return list(self._engine.run(pixels))
+        except (
+            Exception
+        ):  # whatever the network does, its other images are still wanted
+            log.exception("the engine failed", images=len(pixels))
+            if len(pixels) == 1:
+                return [None]
+            return [row for image in pixels for row in self._rows(image[None])]
+
+    async def _cached(self, entries: Sequence[Entry]) -> list[Ending]:
+        """Answers known already, looked up once for the batch."""
+        asking = [entry for entry in entries if self._results.may_be_cached(entry)]
+        if not asking:
+            return []
+        digest = self._results.model_digest
+        found = await self._link.call(
+            "MGET", *(keys.cache(digest, entry.request.digest) for entry in asking)
+        )
+        return self._results.cached(asking, found)
+
+
+def _without(entries: Sequence[Entry], endings: Sequence[Ending]) -> list[Entry]:
+    gone = {ending.entry.id for ending in endings}
+    return [entry for entry in entries if entry.id not in gone]

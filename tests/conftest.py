@@ -1,0 +1,61 @@
+"""Fixtures that all tests share: a server, a converted model, a whole system."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.server import Server
+from tests.support.system import ROOT, System, environment, with_model
+
+# The acceptance script for a system that runs already; tests/integration/test_acceptance.py runs it.
+collect_ignore = ["test_integration.py", "containers"]
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(_server: Server) -> str:
+    """The address of a real server, which all tests share."""
+    return _server.url
+
+
+@pytest.fixture
+def flushed_redis_url(redis_url: str) -> str:
+    """The same, emptied."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    return redis_url
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the default model converted; once a session, it takes a while."""
+    folder = tmp_path_factory.mktemp("prepared")
+    subprocess.run(
+        [sys.executable, "-m", "inference.prepare", "efficientnet_lite0", str(folder)],
+        cwd=ROOT,
+        env=environment(),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session", params=["litert", "tensorflow"])
+def system(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Path,
+) -> Iterator[System]:
+    """A whole running Pictor with two workers, under each engine in turn."""
+    data_dir = with_model(tmp_path_factory.mktemp("system"), prepared / "models")
+    with System(data_dir, engine=request.param, workers=2) as running:
+        yield running
