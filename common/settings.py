@@ -20,6 +20,7 @@ from common.errors import SettingsError
 PREFIX = "PICTOR_"
 MEGABYTE = 1_000_000
 MEGAPIXEL = 1_000_000
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
@@ -71,6 +72,11 @@ class Settings(
     def data_path(self) -> Path:
         """The data folder, absolute."""
         return Path(self.data_dir).expanduser().resolve()
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether other machines may reach the gateway."""
+        return self.host not in LOOPBACK
 
     @property
     def model_name(self) -> str:

@@ -21,8 +21,9 @@ from common.supervisor import Child, ChildFailed, Supervisor
 
 REDIS_PATIENCE_S: Final = 10.0
 BACKLOG: Final = 2048  # connections that may wait to be accepted
-HEADER_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 75.0
+
+log = logs.get(__name__)
 
 
 async def parent(settings: Settings, descriptor: int | None) -> int:
@@ -38,6 +39,10 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listener(settings, descriptor))
         await connections.check(settings.redis_url, REDIS_PATIENCE_S)
+        if settings.open_to_others:
+            log.warning(
+                "everybody who reaches this host can use Pictor", host=settings.host
+            )
         folder = cleanup.enter_context(
             tempfile.TemporaryDirectory(prefix="pictor-metrics-")
         )

@@ -23,6 +23,9 @@ ALIVE_S: Final = 5.0  # a worker not heard of for this long counts as gone
 GRACE_S: Final = 2.0  # after Redis was away: workers need two beats to be seen again
 MEMORY_SHARE: Final = 0.7  # of maxmemory; the rest is for results
 LONGEST_RETRY_S: Final = 60.0
+LEAST_RATE: Final = (
+    0.1  # images a second; what a worker that has measured nothing is taken for
+)
 
 log = logs.get(__name__)
 
@@ -91,8 +94,9 @@ class Admission:
             if time.monotonic() - self._returned_at < GRACE_S:
                 return
             raise NoWorker(retry_after_s=5)
-        rate = max(state.images_per_s, 0.1)
+        rate = max(state.images_per_s, LEAST_RATE)
         backlog = state.backlog[lane]
+        ahead = backlog if lane == "interactive" else sum(state.backlog.values())
         if backlog >= self._bounds[lane]:
             raise QueueFull(
                 retry_after_s=_within((backlog - self._bounds[lane] + 1) / rate)
@@ -101,7 +105,7 @@ class Admission:
             raise QueueFull(
                 retry_after_s=_within(sum(state.backlog.values()) / 2 / rate)
             )
-        wait_s = (backlog + 1) / rate
+        wait_s = (ahead + 1) / rate
         if wait_s > deadline_s:
             raise QueueFull(retry_after_s=_within(wait_s - deadline_s))
         state.backlog[lane] += 1  # counted again from Redis in a moment

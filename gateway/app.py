@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from quart import Quart, Response, request
-from quart_schema import Info, QuartSchema, hide
+from quart_schema import QuartSchema, hide
 from werkzeug.exceptions import HTTPException
 
 from common import logs
@@ -13,6 +13,7 @@ from common.settings import Settings
 from gateway import metrics, problems, service
 from gateway.classify import exchange
 from gateway.limits import Limits
+from gateway.openapi import INFO, TAGS, Provider
 from gateway.routes.docs import docs
 from gateway.routes.health import health
 from gateway.routes.page import page
@@ -45,7 +46,9 @@ def create_app(settings: Settings) -> Quart:
         app.view_functions[name] = hide(app.view_functions[name])
     QuartSchema(
         app,
-        info=Info(title="Pictor", version="1", description="Image classification."),
+        info=INFO,
+        tags=TAGS,
+        openapi_provider_class=Provider,
         swagger_ui_path=None,
         redoc_ui_path=None,
         scalar_ui_path=None,

@@ -26,7 +26,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-UPLOADS: Final = frozenset({"/", "/predict", "/v1/classify"})
+KEEPS: Final = "/v1/classify"
+UPLOADS: Final = frozenset({"/", "/predict", KEEPS})
 ROUTES: Final = UPLOADS | {
     *("/feedback", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
     *("/v1/models", "/v1/labels", "/v1/feedback"),
@@ -105,7 +106,10 @@ class Limits:
                 else None
             )
         if upload and method == "POST":
-            self._admission.check(_lane(scope), self._settings.deadline_s)
+            # Under /v1 what takes longer is answered 202, and expires with its result.
+            settings = self._settings
+            expires_s = settings.result_ttl_s if path == KEEPS else settings.deadline_s
+            self._admission.check(_lane(scope), expires_s)
             if self._in_flight + length > self._most_in_flight:
                 raise Busy(retry_after_s=1)
         return length

@@ -16,8 +16,10 @@ PLAIN_FAILURE: Final = b'{"success": false, "prediction": null, "score": null}'
 HTTP_TITLES: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "There is nothing here."),
     405: ("method-not-allowed", "This address does not take this method."),
-    400: ("bad-request", "The request cannot be understood."),
+    408: ("too-slow", "The request did not arrive in time."),
 }
+
+OTHERWISE: Final = ("bad-request", "The request cannot be understood.")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -52,9 +54,12 @@ def of_error(error: RequestError, path: str, method: str, request_id: str) -> Re
 
 def of_status(status: int, path: str, request_id: str) -> Reply:
     """The answer for an HTTP error that is none of ours, such as 404 and 405."""
-    known = HTTP_TITLES.get(status)
-    code, title = known or ("internal-error", "Something went wrong on our side.")
-    detail = f"{title} See /docs." if known else f"{title} It has been written down."
+    if status >= 500:
+        code, title = "internal-error", "Something went wrong on our side."
+        detail = f"{title} It has been written down; tell the operator the request id."
+    else:
+        code, title = HTTP_TITLES.get(status, OTHERWISE)
+        detail = f"{title} See /docs."
     return _reply(status, code, title, detail, path, request_id, {})
 
 

@@ -10,6 +10,7 @@ from prometheus_client import (
     multiprocess,
 )
 from quart import Blueprint, Response
+from quart_schema import document_response
 
 from gateway import metrics
 from gateway.service import service
@@ -25,12 +26,15 @@ class Health(msgspec.Struct, frozen=True):
 
 
 @health.get("/healthz")
+@document_response(Health)
 async def healthz() -> Response:
     """The process lives."""
     return _answer(Health("ok"), 200)
 
 
 @health.get("/readyz")
+@document_response(Health)
+@document_response(Health, 503)
 async def readyz() -> Response:
     """Redis answers and a worker is warm."""
     reason = service().admission.unready()

@@ -2,6 +2,7 @@
 
 import msgspec
 from quart import Blueprint, Response
+from quart_schema import document_response
 
 from gateway.classify import classify
 
@@ -19,6 +20,15 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 @plain.post("/predict")
+@document_response(Prediction)
+@document_response(Prediction, 400)
+@document_response(Prediction, 411)
+@document_response(Prediction, 413)
+@document_response(Prediction, 415)
+@document_response(Prediction, 422)
+@document_response(Prediction, 429)
+@document_response(Prediction, 503)
+@document_response(Prediction, 504)
 async def predict() -> Response:
     """Classifies one picture, sent as the form field ``file`` or as the raw body."""
     best = (await classify(top_k=1)).success.predictions[0]

@@ -231,3 +231,24 @@ def _left_in(data_dir: Path) -> list[str]:
         if process.pid != os.getpid() and given.get("PICTOR_DATA_DIR") == mine:
             left.append(" ".join(process.info["cmdline"] or ()))
     return left
+
+
+async def test_two_gateways_share_one_port(data_dir: Path) -> None:
+    """Both serve; a request that one has counted is in the metrics that either shows."""
+    with System(data_dir, workers=1, gateways=2) as system:
+        assert len(system.processes("gateway serve")) == 2
+        limits = httpx.Limits(
+            max_keepalive_connections=0
+        )  # each on a connection of its own
+        async with httpx.AsyncClient(
+            base_url=system.url, timeout=60, limits=limits
+        ) as client:
+            pictures = [distinct(photograph("coffee.png")) for _ in range(24)]
+            answers = await asyncio.gather(
+                *(client.post("/predict", files={"file": one}) for one in pictures)
+            )
+            assert [one.json()["prediction"] for one in answers] == ["espresso"] * 24
+            counted = (await client.get("/metrics")).text
+            assert (
+                'pictor_requests_total{route="/predict",status="200"} 24.0' in counted
+            )

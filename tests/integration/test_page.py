@@ -84,6 +84,10 @@ def test_the_api_is_described_from_this_machine_alone(client: httpx.Client) -> N
     assert {"/v1/classify", "/v1/models", "/v1/labels", "/v1/feedback"} <= set(
         described["paths"]
     )
+    upload = described["paths"]["/v1/classify"]["post"]
+    assert upload["requestBody"]["required"] is True
+    assert "multipart/form-data" in upload["requestBody"]["content"]
+    assert "application/problem+json" in upload["responses"]["422"]["content"]
     page = client.get("/docs")
     assert "connect-src 'self'" in page.headers["Content-Security-Policy"]
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
