@@ -139,7 +139,12 @@ class Settings(
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process."""
-        return {name: str(value) for name, value in msgspec.to_builtins(self).items()}
+        return {name: str(value) for name, value in self.by_name().items()}
+
+    def by_name(self) -> dict[str, str | int | float]:
+        """These settings by the names of their variables."""
+        values: dict[str, str | int | float] = msgspec.to_builtins(self)
+        return values
 
 
 def _expected(name: str, what: str) -> str:

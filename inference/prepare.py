@@ -6,7 +6,6 @@ stdout. If it fails, one line on stderr says why, and the exit status is not 0.
 """
 
 import argparse
-import os
 import socket
 import sys
 import time
@@ -20,6 +19,7 @@ from common.process import EXIT_CANNOT_START
 
 from .engine import EngineKind, choose
 from .models import catalogue, conversion
+from .native import stderr_into
 
 # Without a byte; Keras sets none and would wait for ever.
 DOWNLOAD_TIMEOUT_S: Final = 30.0
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:
-        with _stderr_into(options.data_dir / "models" / LOG_NAME):
+        with stderr_into(options.data_dir / "models" / LOG_NAME):
             _prepare(options.model, options.data_dir, options.engine)
     except (StartError, OSError) as error:
         # OSError: the data directory is full or cannot be written.
@@ -81,27 +81,6 @@ def _stage(name: str) -> Iterator[None]:
         print("failed", flush=True)
         raise
     print(f"{time.monotonic() - start:.1f} s", flush=True)
-
-
-@contextmanager
-def _stderr_into(path: Path) -> Iterator[None]:
-    """Sends what native libraries write to stderr into a file, and gives stderr back at the end.
-
-    TensorFlow and its converter write pages there when all is well. Errors are raised, and seen;
-    after a death without an exception (out of memory) the file says how far it came.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with path.open("ab") as file:  # appending: two processes at once do not overwrite
-        file.truncate(0)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 if __name__ == "__main__":

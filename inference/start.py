@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import time
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from inference.decoder import Decoder
 from inference.engine import Engine
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
+from inference.native import stderr_into
 from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
@@ -46,9 +48,10 @@ async def run_worker(settings: Settings, number: int) -> int:
     logs.set_up(f"worker-{number}", settings.log_level)
     stop = process.stop_event()
     spec = catalogue.resolve(settings.model, settings.data_path)
-    engine = engines.open_engine(
-        settings.engine, spec, settings.data_path, threads(settings)
-    )
+    with stderr_into(Path(os.devnull)):
+        engine = engines.open_engine(
+            settings.engine, spec, settings.data_path, threads(settings)
+        )
     max_batch = settings.max_batch or MOST_IMAGES[engine.name]
     cost = Cost()
     await asyncio.to_thread(warm_up, engine, spec.preprocessing, cost, max_batch)
