@@ -9,7 +9,7 @@ PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-containers load accuracy limit check format lock clean
+.PHONY: help setup setup-dev run test test-containers load limit throughput accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -46,6 +46,20 @@ check: $(DEV) ## format, lint, types
 	@$(BIN)/mypy
 	@$(BIN)/hadolint --ignore DL3008 gateway/Dockerfile inference/Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+
+load: $(DEV) ## Locust against a running Pictor, 30 s; report in bench/results/load.html
+	@mkdir -p bench/results
+	@$(BIN)/python -m locust -f bench/locustfile.py --headless -u 20 -r 5 -t 30s --only-summary \
+	  --host http://127.0.0.1:$${PICTOR_PORT:-8000} --html bench/results/load.html
+
+limit: $(DEV) ## the in-process limit: decode and infer on all cores, no server
+	@$(BIN)/python -m bench.limit
+
+throughput: $(DEV) ## a running Pictor under 32 clients, in turns with the limit
+	@$(BIN)/python -m bench.throughput --with-limit --rounds 5 --at-least-ratio 0.65
+
+accuracy: $(DEV) ## make accuracy FOLDER=...: labelled pictures through a running Pictor
+	@$(BIN)/python -m bench.accuracy $(FOLDER) --keras --engines
 
 format: $(DEV) ## formats the code as make check wants it
 	@$(BIN)/isort --quiet $(CODE)

@@ -28,9 +28,10 @@ async def check(url: str, patience_s: float) -> None:
     try:
         shown = redacted(url)
         parse_url(url)
-    except ValueError as error:
+    except ValueError:  # its text may hold the password
         raise StartError(
-            f"PICTOR_REDIS_URL is not an address of Redis: {error}"
+            "PICTOR_REDIS_URL is no address; write redis://[user:password@]host[:port][/db], "
+            "rediss:// for TLS, or unix:///path"
         ) from None
     give_up_at = time.monotonic() + patience_s
     while True:

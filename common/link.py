@@ -69,7 +69,11 @@ class Link(asyncio.Protocol):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await link._connect(dict(parse_url(url)), name)
-        except (OSError, TimeoutError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            UnicodeError,
+        ) as error:  # the last for a host that is none
             link.close()
             raise LinkLost(
                 f"cannot connect to Redis: {error or 'timed out'}"

@@ -75,17 +75,18 @@ class Supervisor:
     async def stop(self) -> None:
         """Stops all children, the last started first, each within its bounded wait."""
         while self._kept:
-            await self._kept.pop().stop()
+            await self._kept[-1].stop()
+            self._kept.pop()
 
     async def stop_together(self) -> None:
         """Stops all children at once, for children that are alike."""
-        kept, self._kept = self._kept, []
-        await asyncio.gather(*(one.stop() for one in kept))
+        await asyncio.gather(*(one.stop() for one in self._kept))
+        self._kept.clear()
 
     def kill(self) -> None:
         """Ends all children at once, without asking; `stop` still has to collect them."""
         for kept in self._kept:
-            kept.signal(signal.SIGKILL)
+            kept.kill()
 
     def pids(self) -> dict[str, int]:
         """The process of each child that runs."""
@@ -101,6 +102,7 @@ class _Kept:
         self.child = child
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._stopping = False
         self._backoff_s = 0.0
@@ -114,22 +116,25 @@ class _Kept:
         await self._spawn()
         assert self._process is not None
         ended = asyncio.create_task(self._process.wait())
-        ready = asyncio.create_task(self._wait_ready())
+        ready = asyncio.create_task(self._ready.wait())
+        waiting = {ended, ready, *((self._probing,) if self._probing else ())}
         try:
-            await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done() and not ready.done():
-                raise ChildFailed(self.child.name, ended.result())
-            ready.result()
+            while not ready.done():
+                done, waiting = await asyncio.wait(
+                    waiting, return_when=asyncio.FIRST_COMPLETED
+                )
+                if ended in done and not ready.done():
+                    raise ChildFailed(self.child.name, ended.result())
+                for probed in done & {self._probing}:
+                    probed.result()
         finally:
             ended.cancel()
             ready.cancel()
         self._keeper = asyncio.create_task(self._keep())
 
-    async def _wait_ready(self) -> None:
-        if self.child.probe is not None:
-            await self.child.probe()
-            self._heard(READY + WORKED)
-        await self._ready.wait()
+    async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
+        await probe()
+        self._heard(READY + WORKED)
 
     async def _spawn(self) -> None:
         self._ready.clear()
@@ -153,6 +158,11 @@ class _Kept:
             os.close(writing)
         loop = asyncio.get_running_loop()
         loop.add_reader(reading, self._read, reading)
+        if self._probing is not None:
+            self._probing.cancel()
+        if self.child.probe is not None:
+            self._probing = asyncio.create_task(self._probe(self.child.probe))
+            self._probing.add_done_callback(_retrieve)
 
     def _read(self, descriptor: int) -> None:
         said = os.read(descriptor, 16)
@@ -172,7 +182,7 @@ class _Kept:
         while True:
             assert self._process is not None
             status = await self._process.wait()
-            if self._stopping:
+            if self._is_stopping():
                 return
             log.warning(
                 "child ended, starting it again",
@@ -181,6 +191,8 @@ class _Kept:
                 in_s=self._backoff_s,
             )
             await asyncio.sleep(self._backoff_s)
+            if self._is_stopping():
+                return
             self._backoff_s = min(
                 max(FIRST_BACKOFF_S, 2 * self._backoff_s), LONGEST_BACKOFF_S
             )
@@ -191,13 +203,17 @@ class _Kept:
                     "child cannot be started", child=self.child.name, reason=str(error)
                 )
                 self._backoff_s = LONGEST_BACKOFF_S
-                continue
-            if self.child.probe is not None:
-                await self.child.probe()
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
 
     def signal(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self._stopping = True
+        self.signal(signal.SIGKILL)
 
     async def stop(self) -> None:
         self._stopping = True
@@ -212,5 +228,12 @@ class _Kept:
                 self.signal(signal.SIGKILL)
                 await self._process.wait()
         finally:
-            if self._keeper is not None:
-                self._keeper.cancel()
+            for task in (self._keeper, self._probing):
+                if task is not None:
+                    task.cancel()
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """A probe that gives up is not the end: the child goes on, or dies and is started again."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("a child does not become ready", reason=str(error))

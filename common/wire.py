@@ -152,7 +152,7 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     def read(data: bytes) -> Any:
         try:
             return decoder.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise WireError(str(error)) from error
 
     return read

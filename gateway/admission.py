@@ -171,8 +171,18 @@ class Admission:
         if not names:
             return ()
         details = await self._link.call("MGET", *(keys.worker(name) for name in names))
-        workers = (wire.read_worker(data) for data in details if data is not None)
-        return tuple(worker for worker in workers if worker.model == self._model)
+        workers = []
+        for name, data in zip(names, details, strict=True):
+            try:
+                worker = wire.read_worker(data) if data is not None else None
+            except wire.WireError as error:
+                log.warning(
+                    "a worker that cannot be read", worker=name, reason=str(error)
+                )
+                continue
+            if worker is not None and worker.model == self._model:
+                workers.append(worker)
+        return tuple(workers)
 
 
 def memory_share(info: bytes) -> float:

@@ -7,6 +7,7 @@ uploads under way can be bounded before the first of them is read.
 import asyncio
 import re
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ ROUTES: Final = UPLOADS | {
 FORM_OVERHEAD_BYTES: Final = 64 * 1024  # what a form adds to its file
 LARGEST_FORM_BYTES: Final = 64 * 1024  # of a request that carries no picture
 BODY_TIMEOUT_S: Final = 30.0  # for a body to arrive in full
+LONGEST_LENGTH: Final = 19  # digits; more is more than anybody has
 LINGER_S: Final = (
     5.0  # how long a refused body is still read, so that its client hears why
 )
@@ -170,11 +172,13 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
 
 def _content_length(scope: Scope, headers: dict[bytes, bytes]) -> int:
     given = headers.get(b"content-length")
-    if given is not None and given.isdigit():
-        return int(given)
-    if b"transfer-encoding" in headers or scope.get("http_version") == "2":
+    if b"transfer-encoding" in headers or (
+        given is None and scope.get("http_version") == "2"
+    ):
         raise LengthRequired
-    return 0
+    if given is None or not given.isdigit():
+        return 0
+    return int(given) if len(given) < LONGEST_LENGTH else sys.maxsize
 
 
 def _lane(scope: Scope) -> Lane:

@@ -168,7 +168,7 @@ class Replies:
     async def _read_again(self, waiters: Sequence[Waiter]) -> None:
         try:
             await self.read(waiters)
-        except (LinkLost, ReplyError, wire.WireError) as error:
+        except (LinkLost, ReplyError) as error:
             log.warning("results cannot be read; the sweep will", reason=str(error))
 
     async def read(self, waiters: Sequence[Waiter]) -> None:

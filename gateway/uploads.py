@@ -8,6 +8,7 @@ gateway together.
 import re
 from typing import Final
 
+from common import formats
 from common.errors import EmptyFile, NoFile, NotAnImage, RequestError, UnsupportedFormat
 
 FIELD: Final = b"file"
@@ -46,7 +47,7 @@ def _field(content_type: str, body: bytes) -> bytes:
     match = _BOUNDARY.search(content_type)
     if match is None:
         raise NoFile
-    delimiter = b"--" + match[1].encode("latin-1", "replace")
+    delimiter = b"--" + match[1].rstrip().encode("latin-1", "replace")
     start = body.find(delimiter)
     while start >= 0:
         head_end = body.find(b"\r\n\r\n", start)
@@ -71,39 +72,7 @@ def _first(pattern: re.Pattern[bytes], text: bytes) -> bytes:
 
 
 def _refusal(image: bytes) -> RequestError | None:
-    """Why the first bytes cannot be taken; None where they can.
-
-    Signatures: ITU T.81 (JPEG), RFC 2083 (PNG), GIF89a, RFC 9649 (WebP).
-    """
-    head = image[:16]
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")):
+    """Why the first bytes cannot be taken; None where they can."""
+    if formats.taken(image):
         return None
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return None
-    return UnsupportedFormat() if _other_format(image[:1024]) else NotAnImage()
-
-
-def _other_format(head: bytes) -> bool:
-    """Whether these bytes begin an image of a format that we do not take."""
-    if head.startswith(
-        (b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0", b"8BPS", b"\xff\x0a", b"P6\n", b"P5\n")
-    ):
-        return True  # BMP, TIFF, ICO, PSD, JPEG XL, Netpbm
-    if head.startswith(
-        (b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"DDS ", b"\x76\x2f\x31\x01")
-    ):
-        return True  # JPEG XL and JPEG 2000 in their containers, DDS, OpenEXR
-    if head[4:8] == b"ftyp":  # HEIC and AVIF, but videos as well
-        return head[8:12] in (
-            b"heic",
-            b"heix",
-            b"hevc",
-            b"mif1",
-            b"msf1",
-            b"avif",
-            b"avis",
-        )
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return text.startswith(b"<svg") or (
-        text.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in text
-    )
+    return UnsupportedFormat() if formats.other(image) else NotAnImage()

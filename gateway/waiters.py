@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from common import keys, wire
+from common import keys, logs, wire
 from common.connections import Keeper
 from common.errors import RequestLost
 from common.link import Command
 
 CHUNK: Final = 256  # keys an MGET
+
+log = logs.get(__name__)
 
 
 class Left(Exception):
@@ -52,6 +54,14 @@ class Waiter:
         if not self.ended.done():
             self.ended.set_result(ended)
 
+    def take(self, data: bytes) -> None:
+        """Hands over what stands in the result key; what cannot be read counts as lost."""
+        try:
+            self.end(wire.read_ended(data))
+        except wire.WireError as error:
+            log.error("a result that cannot be read", id=self.id, reason=str(error))
+            self.lose()
+
     def lose(self) -> None:
         """Redis has neither the entry nor a result."""
         self._fail(RequestLost())
@@ -71,7 +81,6 @@ async def read(link: Keeper, waiters: Sequence[Waiter]) -> None:
 
     Raises:
         LinkLost, ReplyError: Redis did not answer.
-        wire.WireError: a result cannot be read.
     """
     for start in range(0, len(waiters), CHUNK):
         chunk = waiters[start : start + CHUNK]
@@ -89,7 +98,7 @@ async def read(link: Keeper, waiters: Sequence[Waiter]) -> None:
         }
         for waiter, data in zip(chunk, found, strict=True):
             if data is not None:
-                waiter.end(wire.read_ended(data))
+                waiter.take(data)
             elif waiter.id in added and waiter.stream in empty:
                 waiter.lose()
 

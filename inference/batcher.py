@@ -18,6 +18,9 @@ GOOD_ENOUGH: Final = 0.97
 BULK_SHARE: Final = 0.1
 # Weight of a measurement after n more: FORGETTING ** n. Half after 34 batches.
 FORGETTING: Final = 0.98
+BESIDE_WEIGHT: Final = (
+    0.05  # of the newest, in the moving mean of what a batch costs beside
+)
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Cost:
     Theory, on the exponentially weighted method).
     """
 
+    _beside_ms: float = 0.0
     _weight: float = 0.0
     _n: float = 0.0
     _t: float = 0.0
@@ -41,6 +45,14 @@ class Cost:
         self._t = FORGETTING * self._t + ms
         self._nn = FORGETTING * self._nn + images * images
         self._nt = FORGETTING * self._nt + images * ms
+
+    def beside(self, ms: float) -> None:
+        """Takes in what a batch cost beside the engine, in milliseconds; part of the fixed cost.
+
+        Measured apart from the fit: while batches are all of one size, that sees no fixed cost,
+        and sizes would never grow again.
+        """
+        self._beside_ms += BESIDE_WEIGHT * (ms - self._beside_ms)
 
     @property
     def image_ms(self) -> float:
@@ -60,8 +72,9 @@ class Cost:
     def fixed_ms(self) -> float:
         """Milliseconds that a batch costs whatever its size; never negative."""
         if not self._weight:
-            return 0.0
-        return max(0.0, (self._t - self.image_ms * self._n) / self._weight)
+            return self._beside_ms
+        fitted = (self._t - self.image_ms * self._n) / self._weight
+        return max(0.0, fitted) + self._beside_ms
 
     def of(self, images: int) -> float:
         """The expected time of a batch in milliseconds."""

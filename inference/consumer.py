@@ -67,7 +67,7 @@ class Consumer:
         except TimeoutError:
             self._blocking.drop()
             raise LinkLost("Redis does not answer a blocking read") from None
-        return await self._taken(reply)
+        return self._taken(reply)
 
     async def more(self, plan: Plan) -> list[Entry]:
         """Takes what is there, without waiting."""
@@ -80,7 +80,7 @@ class Consumer:
         if not commands:
             return []
         replies = await self._link.calls(commands)
-        return [entry for reply in replies for entry in await self._taken(reply)]
+        return [entry for reply in replies for entry in self._taken(reply)]
 
     def _read_command(
         self, count: int, block_ms: int | None, streams: list[str]
@@ -107,8 +107,8 @@ class Consumer:
         now_ms = int(seconds) * 1000 + int(micros) / 1000
         return Queued(interactive, bulk, workers), now_ms
 
-    async def _taken(self, reply: Any) -> list[Entry]:
-        """The entries of a read; those that are no requests of ours are buried."""
+    def _taken(self, reply: Any) -> list[Entry]:
+        """The entries of a read; those that are no requests of ours are for `bury`."""
         entries = []
         for stream_name, items in reply or ():
             stream = stream_name.decode()
@@ -116,8 +116,6 @@ class Consumer:
                 entry = self.hold(stream, entry_id, fields)
                 if entry is not None:
                     entries.append(entry)
-        if self._unreadable:
-            await self.bury()
         return entries
 
     def hold(self, stream: str, entry_id: bytes, fields: list[bytes]) -> Entry | None:
@@ -131,7 +129,7 @@ class Consumer:
         return entry
 
     async def bury(self) -> None:
-        """Moves what cannot be read to the dead stream; nobody waits for it."""
+        """Moves what could not be read to the dead stream; nobody waits for it."""
         while self._unreadable:
             stream, entry_id, reason = self._unreadable[-1]
             log.error("an entry that cannot be read", stream=stream, reason=reason)
@@ -156,11 +154,12 @@ class Consumer:
         return entry.id in self._held[entry.stream]
 
     async def beat(self) -> None:
-        """Tells the group what we work on, and finds out what is not ours any more.
+        """Tells the group what we work on, and finds out what is not ours any more; buries.
 
         Ownership is read first, and XCLAIM asks for half a beat of idleness: a worker that
         was stopped for long does not take back what another has claimed meanwhile.
         """
+        await self.bury()
         for stream, held in self._held.items():
             mine = set(held)
             idle, ours = await self._link.calls(

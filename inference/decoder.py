@@ -100,6 +100,11 @@ class Decoder:
             uint8 [N, height, width, 3], 0 to 255.
         """
         results: list[Decoded] = []
+        if self._process is not None and self._reader.at_eof():
+            log.warning(
+                "the decoder died between batches"
+            )  # which no image is to blame for
+            await self._restart()
         while len(results) < len(images):
             try:
                 await self._decode_from(len(results), images, results)

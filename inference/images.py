@@ -8,9 +8,9 @@ import math
 import struct
 from typing import Final
 
+import msgspec
 from PIL import (  # noqa: F401
     Image,
-    ImageOps,
     ImagePalette,
     MpoImagePlugin,
     TiffImagePlugin,
@@ -18,6 +18,7 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
+from common import formats
 from inference.models.preprocessing import Preprocessing
 
 FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
@@ -33,6 +34,17 @@ SIXTEEN_BIT: Final = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 # EXIF tag 0x0112: how the picture is to be turned.
 ORIENTATION: Final = 0x0112
 
+# The EXIF orientations (CIPA DC-008, tag Orientation) undone; from the fifth on, sides change places.
+TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TRANSPOSED: Final = 5
 # Sizes are checked here, before anything is decoded; Pillow only warns up to twice its own limit.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -65,6 +77,7 @@ def decode(
     Raises:
         Refused: it is no image, damaged, or beyond the limits.
     """
+    _check_webp(data, max_pixels)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
@@ -78,14 +91,16 @@ def decode(
             image.draft(None, (math.ceil(smallest), math.ceil(smallest)))
             image.load()
             orientation = _orientation(image)
-            pixels = _prepared(image, preprocessing)
+            pixels = _prepared(image, _as_stored(preprocessing, orientation))
             thumbnail = (
                 _thumbnail(image, thumbnail_px, orientation) if thumbnail_px else b""
             )
     except Refused:
         raise
     except UnidentifiedImageError:
-        raise Refused("not-an-image") from None
+        raise Refused(
+            "broken-image" if formats.taken(data) else "not-an-image"
+        ) from None
     except MemoryError:
         raise Refused("undecodable") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error):
@@ -110,7 +125,7 @@ def warm_up(preprocessing: Preprocessing) -> None:
 
 
 def _prepared(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    source = image if image.mode in SCALABLE else to_rgb(image)
+    source = image if _scalable(image) else to_rgb(image)
     scaled = source.resize(
         (preprocessing.width, preprocessing.height),
         FILTERS[preprocessing.interpolation],
@@ -120,16 +135,21 @@ def _prepared(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
 
 
 def _thumbnail(image: Image.Image, longest_px: int, orientation: int) -> bytes:
-    source = image.copy() if image.mode in SCALABLE else to_rgb(image)
+    source = image.copy() if _scalable(image) else to_rgb(image)
     source.thumbnail((longest_px, longest_px), Image.Resampling.BICUBIC)
     out = io.BytesIO()
     _turned(to_rgb(source), orientation).save(out, "JPEG", quality=THUMBNAIL_QUALITY)
     return out.getvalue()
 
 
+def _scalable(image: Image.Image) -> bool:
+    """A colour that stands for transparency would not survive scaling."""
+    return image.mode in SCALABLE and "transparency" not in image.info
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """RGB from whatever it is: 16 bits scaled to 8, alpha and palettes laid over white."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in SIXTEEN_BIT:
         scale = 1.0 if image.mode == "F" else 1 / 256
@@ -156,9 +176,36 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+def _as_stored(preprocessing: Preprocessing, orientation: int) -> Preprocessing:
+    """What to prepare from a picture that lies on its side, so that it fits once it is turned."""
+    if orientation < TRANSPOSED or preprocessing.height == preprocessing.width:
+        return preprocessing
+    height, width = preprocessing.width, preprocessing.height
+    return msgspec.structs.replace(preprocessing, height=height, width=width)
+
+
 def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    """Turns a prepared picture upright. After scaling, it costs nothing; the crop is centred."""
-    if orientation == 1:
-        return image
-    image.getexif()[ORIENTATION] = orientation
-    return ImageOps.exif_transpose(image)
+    """Turns a prepared picture upright: after scaling that costs nothing, the crop being centred."""
+    turn = TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _check_webp(data: bytes | memoryview, max_pixels: int) -> None:
+    """Refuses a canvas beyond the limit; Pillow makes room for it as soon as it opens the file.
+
+    Where the sizes stand: RFC 9649, sections 2.7 (VP8X) and 3.4 (VP8L), RFC 6386, section 9.1 (VP8).
+    """
+    if data[8:12] != b"WEBP" or len(data) < 30:
+        return
+    kind = bytes(data[12:16])
+    if kind == b"VP8X":
+        width = 1 + int.from_bytes(data[24:27], "little")
+        height = 1 + int.from_bytes(data[27:30], "little")
+    elif kind == b"VP8L":
+        packed = int.from_bytes(data[21:25], "little")
+        width, height = 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+    else:
+        width = int.from_bytes(data[26:28], "little") & 0x3FFF
+        height = int.from_bytes(data[28:30], "little") & 0x3FFF
+    if width * height > max_pixels:
+        raise Refused("too-many-pixels")

@@ -54,7 +54,11 @@ async def claim(link: Keeper, consumer: Consumer) -> Claimed | None:
             if entry is None:
                 await consumer.bury()
                 continue
-            ended = await link.call("EXISTS", keys.result(entry.request.id))
+            try:
+                ended = await link.call("EXISTS", keys.result(entry.request.id))
+            except BaseException:
+                consumer.release([entry])  # it will be taken over again
+                raise
             return Claimed(entry, deliveries, bool(ended))
     consumer.orphans = False
     return None

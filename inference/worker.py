@@ -23,10 +23,14 @@ from inference.consumer import BEAT_S, Consumer
 from inference.entries import Entry
 from inference.presence import Presence
 from inference.publisher import Ending, Publisher
-from inference.reclaim import claim
+from inference.reclaim import Claimed, claim
 from inference.results import Results
 
 IN_HAND: Final = 2
+# Refusals that pass: no memory, loading its file, a replica being promoted, a script that blocks.
+PASSING: Final = frozenset(
+    {"OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN"}
+)
 
 log = logs.get(__name__)
 
@@ -52,6 +56,7 @@ class Worker:
         self._stages = stages
         self._slots = asyncio.Semaphore(IN_HAND)
         self._running: set[asyncio.Task[None]] = set()
+        self._left: list[Entry] = []  # read, but beyond the last batch's bound
         self._broken: BaseException | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -62,7 +67,7 @@ class Worker:
         """
         beating = asyncio.create_task(self._beat())
         try:
-            while not stop.is_set():
+            while not stop.is_set() or self._left:
                 if beating.done():
                     beating.result()
                 if self._broken is not None:
@@ -84,9 +89,13 @@ class Worker:
             log.warning("Redis is away", reason=str(error))
             await asyncio.sleep(RECONNECT_S)
         except ReplyError as error:
-            if error.kind != "NOGROUP":
+            if error.kind == "NOGROUP":
+                await self._survive(self._stages.consumer.ensure_group())
+            elif error.kind in PASSING:
+                log.warning("Redis refuses", reason=str(error))
+                await asyncio.sleep(RECONNECT_S)
+            else:
                 raise
-            await self._survive(self._stages.consumer.ensure_group())
 
     async def _beat(self) -> None:
         cost = self._stages.batcher.cost
@@ -104,7 +113,7 @@ class Worker:
 
     async def _next(self) -> None:
         """Reads one batch, decodes it and hands it to the engine."""
-        if self._stages.consumer.orphans:
+        if self._stages.consumer.orphans and not self._left:
             await self._idle()
             await self._take_over()
             return
@@ -134,40 +143,67 @@ class Worker:
     async def _read(self, entries: list[Entry]) -> float:
         """Reads the next batch into `entries`; Redis' time at which it was planned, in ms."""
         consumer, batcher = self._stages.consumer, self._stages.batcher
-        entries += await consumer.first()
-        if not entries:
-            return 0.0
-        there, now_ms = await consumer.queued(self._stages.presence.workers)
-        bulk = sum(entry.stream == consumer.streams["bulk"] for entry in entries)
-        interactive = len(entries) - bulk
-        queued = Queued(
-            there.interactive + interactive, there.bulk + bulk, there.workers
-        )
+        entries += self._left
+        self._left = []
+        queued, now_ms = await self._queued(entries)
+        if not queued.interactive and not queued.bulk:
+            entries += await consumer.first()
+            if not entries:
+                return now_ms
+            queued, now_ms = await self._queued(entries)
         plan = batcher.plan(queued)
+        bulk = self._bulk_among(entries)
+        interactive = len(entries) - bulk
         rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
         entries += await consumer.more(rest)
-        batcher.took(plan, queued)
+        # Two may come at once where one was waited for, a lane each.
+        self._left = entries[batcher.max_batch :]
+        del entries[batcher.max_batch :]
+        batcher.took(
+            Plan(len(entries) - self._bulk_among(entries), self._bulk_among(entries)),
+            queued,
+        )
         return now_ms
+
+    async def _queued(self, entries: Sequence[Entry]) -> tuple[Queued, float]:
+        """What there is to do, `entries` included, and Redis' time in milliseconds."""
+        there, now_ms = await self._stages.consumer.queued(
+            self._stages.presence.workers
+        )
+        bulk = self._bulk_among(entries)
+        interactive = there.interactive + len(entries) - bulk
+        return Queued(interactive, there.bulk + bulk, there.workers), now_ms
+
+    def _bulk_among(self, entries: Sequence[Entry]) -> int:
+        return sum(
+            one.stream == self._stages.consumer.streams["bulk"] for one in entries
+        )
 
     async def _take_over(self) -> None:
         """Runs entries of dead workers, each alone, until none is left."""
-        stages = self._stages
-        while (claimed := await claim(stages.link, stages.consumer)) is not None:
-            entry = claimed.entry
+        while (
+            claimed := await claim(self._stages.link, self._stages.consumer)
+        ) is not None:
             metrics.RECLAIMED.inc()
-            if claimed.ended:
-                await stages.publisher.acknowledge(entry)
-            elif claimed.hopeless:
-                log.error(
-                    "given up on", id=entry.request.id, deliveries=claimed.deliveries
-                )
-                await self._publish([stages.results.failure(entry, "dead-letter")])
-            else:
-                async with self._in_hand() as alone:
-                    alone.append(entry)
-                    _, now_ms = await stages.consumer.queued(1)
-                    self._begin(await stages.batches.prepare(alone, now_ms))
-                await self._idle()
+            try:
+                await self._run_alone(claimed)
+            except BaseException:
+                self._stages.consumer.release([claimed.entry])
+                raise
+
+    async def _run_alone(self, claimed: Claimed) -> None:
+        entry = claimed.entry
+        if claimed.ended:
+            await self._stages.publisher.acknowledge(entry)
+        elif claimed.hopeless:
+            log.error("given up on", id=entry.request.id, deliveries=claimed.deliveries)
+            await self._publish([self._stages.results.failure(entry, "dead-letter")])
+        else:
+            async with self._in_hand() as alone:
+                alone.append(entry)
+                _, now_ms = await self._stages.consumer.queued(1)
+                self._begin(await self._stages.batches.prepare(alone, now_ms))
+            await self._idle()
 
     def _begin(self, batch: Batch) -> None:
         """Starts a batch's task; it gives back the slot that was acquired for it."""

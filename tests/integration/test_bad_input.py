@@ -51,7 +51,7 @@ BAD = {
     "empty file": (b"", 400, "empty-file"),
     "text named .jpg": (b"this is no picture", 400, "not-an-image"),
     "truncated": (lambda: _jpeg()[:9000], 400, "broken-image"),
-    "only a signature": (b"\xff\xd8\xff\xe0", 400, "not-an-image"),
+    "only a signature": (b"\xff\xd8\xff\xe0", 400, "broken-image"),
     "SVG": (SVG, 415, "unsupported-format"),
     "TIFF": (lambda: encoded(_coffee(), "TIFF"), 415, "unsupported-format"),
     "30,000 x 30,000": (lambda: huge_png(30_000), 422, "too-many-pixels"),
