@@ -1,0 +1,334 @@
+"""The outermost layer, driven as a server drives it: with a scope, a receive and a send."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from common import wire
+from common.connections import Keeper
+from common.settings import Settings
+from gateway.admission import Admission, State
+from gateway.headers import SECURITY
+from gateway.limits import Limits
+
+LARGEST = 1_000_000 + 64 * 1024  # of an upload, with what its form adds
+Headers = dict[str, str]
+
+
+def room_for_all() -> Admission:
+    """Admission that has read that there is one worker and nothing to do."""
+    admission = Admission(
+        Keeper("unix:///nowhere"), "m", {"interactive": 10, "bulk": 10}
+    )
+    worker = wire.Worker(1, "w", "m", "d", "litert", 1.0, 1.0, images_per_s=100)
+    admission.away, admission.state = "", State(workers=(worker,))
+    return admission
+
+
+@dataclass
+class Call:
+    """One request to the layer and what came of it.
+
+    Attributes:
+        body: chunks as they arrive; `received` of them were taken.
+    """
+
+    method: str = "POST"
+    path: str = "/predict"
+    headers: Headers = field(default_factory=lambda: {"content-length": "3"})
+    body: tuple[bytes, ...] = (b"abc",)
+    query: str = ""
+    http_version: str = "1.1"
+    received: int = 0
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    received_before_answer: int | None = None
+
+    async def receive(self) -> dict[str, Any]:
+        if self.received >= len(self.body):
+            return {"type": "http.disconnect"}
+        chunk = self.body[self.received]
+        self.received += 1
+        more = self.received < len(self.body)
+        return {"type": "http.request", "body": chunk, "more_body": more}
+
+    async def send(self, message: Any) -> None:
+        if self.received_before_answer is None:
+            self.received_before_answer = self.received
+        self.sent.append(dict(message))
+
+    async def through(self, limits: Limits) -> "Call":
+        scope = {
+            "type": "http",
+            "method": self.method,
+            "path": self.path,
+            "query_string": self.query.encode(),
+            "http_version": self.http_version,
+            "headers": [(k.encode(), v.encode()) for k, v in self.headers.items()],
+        }
+        await limits(scope, self.receive, self.send)
+        return self
+
+    @property
+    def status(self) -> int:
+        status: int = self.sent[0]["status"]
+        return status
+
+    @property
+    def answer(self) -> dict[str, str]:
+        """The headers of the answer."""
+        return {k.decode(): v.decode() for k, v in self.sent[0]["headers"]}
+
+    @property
+    def code(self) -> str:
+        return self.answer.get("x-error-code", "")
+
+
+class App:
+    """What lies inside: reads the body and says that all is well."""
+
+    def __init__(self) -> None:
+        self.called = 0
+        self.hold: Callable[[], Awaitable[None]] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.called += 1
+        while (await receive()).get("more_body"):
+            pass
+        if self.hold is not None:
+            await self.hold()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def limits(app: App) -> Limits:
+    values = {"PICTOR_MAX_UPLOAD_MB": "1", "PICTOR_MAX_BYTES_IN_FLIGHT_MB": "1"}
+    return Limits(app, Settings.parse(values), room_for_all())
+
+
+async def test_what_is_within_the_limits_reaches_the_app(
+    limits: Limits, app: App
+) -> None:
+    call = await Call().through(limits)
+    assert (call.status, call.sent[1]["body"], app.called) == (200, b"fine", 1)
+
+
+async def test_what_is_not_http_is_passed_on(limits: Limits) -> None:
+    """The server's lifespan events."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    call = Call()
+    await Limits(app, Settings(), room_for_all())(
+        {"type": "lifespan"}, call.receive, call.send
+    )
+    assert seen == ["lifespan"]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/", "/v1/classify", "/feedback"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"transfer-encoding": "chunked"},
+        {"transfer-encoding": "chunked", "content-length": "3"},
+        {"content-length": "3", "transfer-encoding": "Chunked"},
+    ],
+)
+async def test_a_body_of_unknown_length_is_refused(
+    limits: Limits, app: App, path: str, headers: Headers
+) -> None:
+    """Chunked overrides a length (RFC 9112, 6.3), so that length bounds nothing."""
+    call = await Call(path=path, headers=headers).through(limits)
+    assert call.status == (302 if path == "/" else 411)
+    assert app.called == 0
+
+
+async def test_a_body_of_unknown_length_over_http_2_is_refused(limits: Limits) -> None:
+    call = await Call(headers={}, http_version="2").through(limits)
+    assert call.code == "length-required"
+
+
+async def test_no_length_and_no_chunks_is_no_body(limits: Limits) -> None:
+    assert (await Call(headers={}, body=(b"",)).through(limits)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [
+        ("/predict", LARGEST, 413),
+        ("/predict", 10**12, 413),
+        ("/v1/classify", LARGEST, 413),
+        ("/v1/feedback", 64 * 1024, 413),
+        ("/nowhere", 64 * 1024, 413),
+    ],
+)
+async def test_too_large_a_body_is_refused_at_the_headers(
+    limits: Limits, app: App, path: str, length: int, status: int
+) -> None:
+    """The app is not reached, and nothing was read when the answer went out."""
+    right = Call(path=path, headers={"content-length": str(length)})
+    wrong = Call(path=path, headers={"content-length": str(length + 1)})
+    await wrong.through(limits)
+    assert (wrong.status, wrong.code, app.called) == (status, "too-large", 0)
+    assert wrong.received_before_answer == 0
+    if length < LARGEST:
+        assert (await right.through(limits)).status == 200
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "9" * 5000])
+async def test_an_absurd_length_is_too_large(limits: Limits, length: str) -> None:
+    call = await Call(headers={"content-length": length}).through(limits)
+    assert call.code == "too-large"
+
+
+async def test_what_is_refused_is_read_nevertheless(limits: Limits) -> None:
+    """A connection closed with unread bytes is reset, and the answer lost with it."""
+    body = (b"x" * 1000,) * 50
+    call = await Call(headers={"content-length": "99999999"}, body=body).through(limits)
+    assert call.received_before_answer == 0
+    assert call.received == len(body)
+
+
+async def test_the_reading_of_what_is_refused_has_an_end(
+    limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.limits.LINGER_BYTES", 5000)
+    body = (b"x" * 1000,) * 50
+    call = await Call(headers={"content-length": "99999999"}, body=body).through(limits)
+    assert call.received == 5
+    monkeypatch.setattr("gateway.limits.LINGER_S", 0.05)
+    slow = Call(headers={"content-length": "99999999"})
+    slow.receive = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+    async with asyncio.timeout(5):
+        await slow.through(limits)
+
+
+async def test_a_plain_refusal_has_the_three_keys(limits: Limits) -> None:
+    call = await Call(headers={"transfer-encoding": "chunked"}).through(limits)
+    body = call.sent[1]["body"]
+    assert json.loads(body) == {"success": False, "prediction": None, "score": None}
+    assert call.answer["content-length"] == str(len(body))
+
+
+@pytest.mark.parametrize("given", ["abc", "0-" + "f" * 32, "a.b_c:d-e", "x" * 128])
+async def test_a_request_id_is_echoed(limits: Limits, given: str) -> None:
+    headers = {"content-length": "3", "x-request-id": given}
+    assert (await Call(headers=headers).through(limits)).answer["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "a\r\nset-cookie: x", "<b>"])
+async def test_a_request_id_that_is_none_is_replaced(
+    limits: Limits, given: str
+) -> None:
+    headers = {"content-length": "3", "x-request-id": given}
+    first, second = [
+        (await Call(headers=headers).through(limits)).answer["x-request-id"]
+        for _ in range(2)
+    ]
+    assert re.fullmatch(r"[0-9a-f]{16}", first)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call(),
+        Call("GET", "/healthz", {}, ()),
+        Call(headers={"transfer-encoding": "chunked"}),
+        Call(path="/", headers={"content-length": "99999999"}),
+    ],
+    ids=["answer", "get", "refusal", "redirect"],
+)
+async def test_every_answer_carries_what_every_answer_carries(
+    limits: Limits, call: Call
+) -> None:
+    answer = (await call.through(limits)).answer
+    for name, value in SECURITY:
+        assert answer[name.decode()] == value.decode()
+    assert re.fullmatch(r"total;dur=[0-9.]+", answer["server-timing"])
+    assert answer["x-request-id"]
+
+
+async def test_an_answer_may_have_a_policy_of_its_own() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"Content-Security-Policy", b"default-src 'self'")]
+        scope["state"]["exchange"].timing = "queue;dur=1"
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    limits = Limits(app, Settings(), room_for_all())
+    call = await Call("GET", "/docs", {}, ()).through(limits)
+    names = [name.lower() for name, _ in call.sent[0]["headers"]]
+    assert names.count(b"content-security-policy") == 1
+    assert call.answer["server-timing"] == "queue;dur=1"
+
+
+async def test_bytes_in_flight_are_bounded_and_given_back(
+    limits: Limits, app: App
+) -> None:
+    """The bound is 1 MB: 0.6 MB fit, twice that does not, until the first has ended."""
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        inside.set()
+        await leave.wait()
+
+    app.hold = hold
+    headers = {"content-length": "600000"}
+    first = asyncio.create_task(Call(headers=headers).through(limits))
+    await inside.wait()
+    refused = await Call(headers=headers).through(limits)
+    assert (refused.status, refused.code) == (429, "busy")
+    assert refused.answer["retry-after"] == "1"
+    small = asyncio.create_task(Call().through(limits))
+    leave.set()
+    assert (await first).status == (await small).status == 200
+    assert (await Call(headers=headers).through(limits)).status == 200
+
+
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+async def test_bytes_are_given_back_also_when_the_app_fails(
+    limits: Limits, app: App, error: type[BaseException]
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    app.hold = fail
+    headers = {"content-length": "900000"}
+    for _ in range(3):
+        with pytest.raises(error):
+            await Call(headers=headers).through(limits)
+    app.hold = None
+    assert (await Call(headers=headers).through(limits)).status == 200
+
+
+async def test_an_upload_is_asked_about_before_it_is_read(app: App) -> None:
+    admission = room_for_all()
+    admission.state.backlog["bulk"] = 10
+    limits = Limits(app, Settings(), admission)
+    full = await Call(path="/v1/classify", query="top_k=1&lane=bulk").through(limits)
+    assert (full.status, full.code) == (429, "queue-full")
+    assert full.received_before_answer == 0
+    assert int(full.answer["retry-after"]) >= 1
+    other = await Call(path="/v1/classify", query="lane=interactive").through(limits)
+    assert other.status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/feedback", "/feedback"])
+async def test_who_uploads_nothing_is_not_asked_about(app: App, path: str) -> None:
+    admission = room_for_all()
+    admission.away = "Redis does not answer"
+    limits = Limits(app, Settings(), admission)
+    assert (await Call(path=path).through(limits)).status == 200
+    assert (await Call().through(limits)).code == "broker-away"
