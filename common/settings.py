@@ -5,8 +5,10 @@ ones. A wrong value or an unknown name raises, so that a misspelt setting is nev
 """
 
 import difflib
+import math
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -20,6 +22,7 @@ from common.errors import SettingsError
 PREFIX = "PICTOR_"
 MEGABYTE = 1_000_000
 MEGAPIXEL = 1_000_000
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # control groups, version 2
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -162,7 +165,17 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on; fewer than the machine's in a pinned container."""
+    """Cores this process may use: those it is pinned to, and no more than its container's quota."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, _quota(CPU_MAX.read_text()) if CPU_MAX.is_file() else cores)
+
+
+def _quota(cpu_max: str) -> int:
+    """Whole cores of a control group's ``cpu.max``: "max 100000", or quota and period in us."""
+    quota, _, period = cpu_max.partition(" ")
+    return (
+        sys.maxsize if quota == "max" else max(1, math.ceil(int(quota) / int(period)))
+    )

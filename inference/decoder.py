@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from common import logs
 from common.parent import PARENT_VARIABLE
-from inference.decoder_process import DONE, JOB, OK
+from inference.decoder_process import BEGUN, DONE, JOB, OK, REFUSED
 from inference.models.preprocessing import Preprocessing
 
 SLOWEST_PIXELS_PER_S: Final = 20e6
@@ -64,6 +64,7 @@ class Decoder:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
+        self._begun = False  # an image is being decoded
         self.deaths = 0  # processes that an image ended
 
     @property
@@ -100,22 +101,24 @@ class Decoder:
             uint8 [N, height, width, 3], 0 to 255.
         """
         results: list[Decoded] = []
-        if self._process is not None and self._reader.at_eof():
-            log.warning(
-                "the decoder died between batches"
-            )  # which no image is to blame for
-            await self._restart()
+        blameless = 0
         while len(results) < len(images):
             try:
                 await self._decode_from(len(results), images, results)
-            except (OSError, EOFError, TimeoutError):
-                self.deaths += 1
-                log.warning(
-                    "an image ended its decoder",
-                    image_bytes=len(images[len(results)][0]),
-                )
-                results.append(Decoded("undecodable", 0.0))
+            except (OSError, EOFError, TimeoutError) as error:
                 await self._restart()
+                # Without a begun image, what died was idle; twice in a row, it is the image after all.
+                if self._begun or isinstance(error, TimeoutError) or blameless:
+                    self.deaths += 1
+                    log.warning(
+                        "an image ended its decoder", bytes=len(images[len(results)][0])
+                    )
+                    results.append(Decoded("undecodable", 0.0))
+                    blameless = 0
+                else:
+                    log.warning("the decoder died between images")
+                    blameless += 1
+                self._begun = False
         good = [slot for slot, result in enumerate(results) if not result.code]
         return results, self._slots[good]
 
@@ -124,19 +127,23 @@ class Decoder:
     ) -> None:
         sending = asyncio.create_task(self._send(first, images))
         try:
-            for _ in images[first:]:
+            while len(results) < len(images):
                 async with asyncio.timeout(self._cpu_s + SPARE_WALL_S):
-                    state, micros, length = DONE.unpack(
-                        await self._reader.readexactly(DONE.size)
-                    )
-                    payload = await self._reader.readexactly(length)
+                    state, micros, payload = await self._receive()
+                self._begun = state == BEGUN
                 if state == OK:
                     results.append(Decoded("", micros / 1000, payload))
-                else:
+                elif state == REFUSED:
                     results.append(Decoded(payload.decode(), micros / 1000))
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+
+    async def _receive(self) -> tuple[int, int, bytes]:
+        """A frame of the decoder's: its state, microseconds, and what comes with it."""
+        head = await self._reader.readexactly(DONE.size)
+        state, micros, length = DONE.unpack(head)
+        return state, micros, await self._reader.readexactly(length)
 
     async def _send(self, first: int, images: Sequence[tuple[bytes, int]]) -> None:
         for slot, (data, thumbnail_px) in enumerate(images[first:], first):

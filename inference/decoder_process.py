@@ -5,7 +5,7 @@ image alone: the kernel bounds its memory and, for each image, its processor tim
 file and no connection.
 
 Frames are little-endian. To here: slot, thumbnail side in pixels, length (three uint32), the image.
-From here: a state (uint8), the time taken in microseconds (uint32), length (uint32), and that many
+From here, once when it begins and once when it is done: a state (uint8), the time taken in microseconds (uint32), length (uint32), and that many
 bytes: the thumbnail, or the error's code.
 """
 
@@ -28,7 +28,7 @@ from inference.models.preprocessing import Preprocessing
 
 JOB: Final = struct.Struct("<III")
 DONE: Final = struct.Struct("<BII")
-OK, REFUSED = 0, 1
+OK, REFUSED, BEGUN = 0, 1, 2
 # The most that a pixel costs on its way, at 4 bytes a copy: two canvases and the frame of WebP, the
 # bytes handed over, the image itself and one conversion. (Progressive JPEG, with its coefficients, and
 # PNG stay below 14.)
@@ -85,6 +85,9 @@ def serve(
         slot, thumbnail_px, length = JOB.unpack(head)
         if (data := receive(connection, length)) is None:
             return
+        connection.sendall(
+            DONE.pack(BEGUN, 0, 0)
+        )  # from here on a death is this image's
         allow_cpu(cpu_s)
         started = time.perf_counter()
         try:

@@ -41,7 +41,9 @@ def test_every_setting_stands_in_its_table_with_its_default() -> None:
     }
 
 
-@pytest.mark.parametrize("command", re.findall(r"^\$ (curl .*)$", README, re.MULTILINE))
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"^\$ (curl .*)$", README, re.MULTILINE)))
+)
 def test_its_curl_commands_work(
     system: System, tmp_path_factory: pytest.TempPathFactory, command: str
 ) -> None:
