@@ -90,9 +90,8 @@ class Admission:
         if self.away:
             raise BrokerAway(retry_after_s=2)
         state = self.state
-        if not state.workers:
-            if time.monotonic() - self._returned_at < GRACE_S:
-                return
+        in_grace = time.monotonic() - self._returned_at < GRACE_S
+        if not state.workers and not in_grace:
             raise NoWorker(retry_after_s=5)
         rate = max(state.images_per_s, LEAST_RATE)
         backlog = state.backlog[lane]
@@ -106,7 +105,7 @@ class Admission:
                 retry_after_s=_within(sum(state.backlog.values()) / 2 / rate)
             )
         wait_s = (ahead + 1) / rate
-        if wait_s > deadline_s:
+        if state.workers and wait_s > deadline_s:
             raise QueueFull(retry_after_s=_within(wait_s - deadline_s))
         state.backlog[lane] += 1  # counted again from Redis in a moment
 

@@ -45,29 +45,43 @@ class Presence:
         seconds, micros = await self._link.call("TIME")
         now = int(seconds) + int(micros) / 1e6
         labels = keys.labels(self._digest)
-        _, _, _, alive, labelled = await self._link.calls(
-            (
-                ("ZADD", keys.workers(), f"{now:.3f}", self._name),
+        alive, labelled = (
+            await self._link.calls(
                 (
-                    "ZREMRANGEBYSCORE",
-                    keys.workers(),
-                    "-inf",
-                    f"{now - FORGOTTEN_S:.3f}",
-                ),
-                (
-                    "SET",
-                    keys.worker(self._name),
-                    self._details(),
-                    "PX",
-                    int(ALIVE_S * 1000),
-                ),
-                ("ZCOUNT", keys.workers(), f"{now - ALIVE_S:.3f}", "+inf"),
-                ("EXISTS", labels),
+                    ("ZADD", keys.workers(), f"{now:.3f}", self._name),
+                    (
+                        "ZREMRANGEBYSCORE",
+                        keys.workers(),
+                        "-inf",
+                        f"{now - FORGOTTEN_S:.3f}",
+                    ),
+                    (
+                        "SET",
+                        keys.worker(self._name),
+                        self._details(),
+                        "PX",
+                        int(ALIVE_S * 1000),
+                    ),
+                    ("ZRANGEBYSCORE", keys.workers(), f"{now - ALIVE_S:.3f}", "+inf"),
+                    ("EXISTS", labels),
+                )
             )
+        )[3:]
+        details = await self._link.call(
+            "MGET", *(keys.worker(name.decode()) for name in alive)
         )
-        self.workers = max(1, alive)
+        self.workers = max(1, sum(self._is_mate(data) for data in details))
         if not labelled:  # the first of this model, or the data were flushed
             await self._link.call("SET", labels, self._labels)
+
+    def _is_mate(self, details: bytes | None) -> bool:
+        """Whether these are the details of a worker that shares our backlog."""
+        try:
+            return (
+                details is not None and wire.read_worker(details).model == self._model
+            )
+        except wire.WireError:  # of another version; it may well share
+            return True
 
     def _details(self) -> bytes:
         cost = self._batcher.cost

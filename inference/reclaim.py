@@ -7,7 +7,6 @@ worker that died, after the first delivery, which may have been in company.
 from dataclasses import dataclass
 from typing import Final
 
-from common import keys
 from common.connections import Keeper
 from common.keys import GROUP
 from inference.consumer import RECLAIM_MS, Consumer
@@ -18,16 +17,10 @@ DEATHS: Final = 3  # workers that died while it was the only entry they held
 
 @dataclass(frozen=True)
 class Claimed:
-    """An entry taken over.
-
-    Attributes:
-        deliveries: how often it had been delivered before.
-        ended: it has a result already and only wants acknowledging.
-    """
+    """An entry taken over, and how often it had been delivered before."""
 
     entry: Entry
     deliveries: int
-    ended: bool
 
     @property
     def hopeless(self) -> bool:
@@ -40,25 +33,21 @@ async def claim(link: Keeper, consumer: Consumer) -> Claimed | None:
 
     Call it only with nothing else in hand.
     """
+    me = consumer.name.encode()
     for stream in consumer.streams.values():
         while idle := await link.call(
             "XPENDING", stream, GROUP, "IDLE", RECLAIM_MS, "-", "+", 1
         ):
-            entry_id, _owner, _idle_ms, deliveries = idle[0]
-            taken = await link.call(
-                "XCLAIM", stream, GROUP, consumer.name, RECLAIM_MS, entry_id
-            )
+            entry_id, owner, _idle_ms, deliveries = idle[0]
+            # What is ours and not in hand was lost with a connection: nobody died of it.
+            before = deliveries - 1 if owner == me else deliveries
+            command = ("XCLAIM", stream, GROUP, consumer.name, RECLAIM_MS, entry_id)
+            taken = await link.call(*command, "RETRYCOUNT", before + 1)
             if not taken or taken[0] is None:
                 continue  # another was faster, or it has ended meanwhile
             entry = consumer.hold(stream, entry_id, taken[0][1])
-            if entry is None:
-                await consumer.bury()
-                continue
-            try:
-                ended = await link.call("EXISTS", keys.result(entry.request.id))
-            except BaseException:
-                consumer.release([entry])  # it will be taken over again
-                raise
-            return Claimed(entry, deliveries, bool(ended))
+            if entry is not None:
+                return Claimed(entry, before)
+            await consumer.bury()
     consumer.orphans = False
     return None

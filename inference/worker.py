@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from common import logs
+from common import keys, logs
 from common.connections import RECONNECT_S, Keeper
 from common.link import LinkLost, ReplyError
 from common.process import Reporter
@@ -56,7 +56,8 @@ class Worker:
         self._stages = stages
         self._slots = asyncio.Semaphore(IN_HAND)
         self._running: set[asyncio.Task[None]] = set()
-        self._left: list[Entry] = []  # read, but beyond the last batch's bound
+        self._claimed: Claimed | None = None
+        self._left: list[Entry] = []  # read, but not yet begun
         self._broken: BaseException | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -117,26 +118,27 @@ class Worker:
             await self._idle()
             await self._take_over()
             return
-        async with self._in_hand() as entries:
-            now_ms = await self._read(entries)
-            if entries:
-                self._begin(await self._stages.batches.prepare(entries, now_ms))
-            else:
-                self._slots.release()
-
-    @contextlib.asynccontextmanager
-    async def _in_hand(self) -> AsyncIterator[list[Entry]]:
-        """Waits for a slot, and collects what is read into it.
-
-        If what follows fails, the slot is free again and the entries are let go of; they will be
-        taken over in a moment.
-        """
-        await self._slots.acquire()
         entries: list[Entry] = []
         try:
-            yield entries
+            async with self._slot():
+                now_ms = await self._read(entries)
+                if entries:
+                    self._begin(await self._stages.batches.prepare(entries, now_ms))
+                else:
+                    self._slots.release()
+        except (LinkLost, ReplyError):
+            self._left = (
+                entries + self._left
+            )  # still ours; the next turn starts with them
+            raise
+
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Waits for a slot; a batch that begins gives it back, or else what fails here."""
+        await self._slots.acquire()
+        try:
+            yield
         except BaseException:
-            self._stages.consumer.release(entries)
             self._slots.release()
             raise
 
@@ -156,6 +158,10 @@ class Worker:
         interactive = len(entries) - bulk
         rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
         entries += await consumer.more(rest)
+        if (
+            not entries
+        ):  # another worker was faster, or what is there is not for the group
+            entries += await consumer.first()
         # Two may come at once where one was waited for, a lane each.
         self._left = entries[batcher.max_batch :]
         del entries[batcher.max_batch :]
@@ -181,28 +187,27 @@ class Worker:
 
     async def _take_over(self) -> None:
         """Runs entries of dead workers, each alone, until none is left."""
-        while (
-            claimed := await claim(self._stages.link, self._stages.consumer)
-        ) is not None:
+        stages = self._stages
+        while True:
+            # One that Redis kept us from running is taken up again, not claimed once more.
+            self._claimed = self._claimed or await claim(stages.link, stages.consumer)
+            if self._claimed is None:
+                return
+            await self._run_alone(self._claimed)
+            self._claimed = None
             metrics.RECLAIMED.inc()
-            try:
-                await self._run_alone(claimed)
-            except BaseException:
-                self._stages.consumer.release([claimed.entry])
-                raise
 
     async def _run_alone(self, claimed: Claimed) -> None:
-        entry = claimed.entry
-        if claimed.ended:
-            await self._stages.publisher.acknowledge(entry)
+        stages, entry = self._stages, claimed.entry
+        if await stages.link.call("EXISTS", keys.result(entry.request.id)):
+            await stages.publisher.acknowledge(entry)
         elif claimed.hopeless:
             log.error("given up on", id=entry.request.id, deliveries=claimed.deliveries)
-            await self._publish([self._stages.results.failure(entry, "dead-letter")])
+            await self._publish([stages.results.failure(entry, "dead-letter")])
         else:
-            async with self._in_hand() as alone:
-                alone.append(entry)
-                _, now_ms = await self._stages.consumer.queued(1)
-                self._begin(await self._stages.batches.prepare(alone, now_ms))
+            async with self._slot():
+                _, now_ms = await stages.consumer.queued(1)
+                self._begin(await stages.batches.prepare([entry], now_ms))
             await self._idle()
 
     def _begin(self, batch: Batch) -> None:

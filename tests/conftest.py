@@ -5,11 +5,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
 from tests.support.server import Server
 from tests.support.system import ROOT, System, environment, with_model
+
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile("pictor", deadline=None)
+hypothesis.settings.load_profile("pictor")
 
 # The acceptance script for a system that runs already; tests/integration/test_acceptance.py runs it.
 collect_ignore = ["test_integration.py", "containers"]

@@ -66,7 +66,7 @@ async def supervisor() -> AsyncIterator[Supervisor]:
 
 async def until(condition: Callable[[], bool], within_s: float = 10) -> None:
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - a process sets no event of ours
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -178,7 +178,7 @@ async def test_workers_have_two_beats_to_be_seen_after_redis_was_away(
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - it reads in its own time
+        while not condition():
             await asyncio.sleep(0.01)
 
 

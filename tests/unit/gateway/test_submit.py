@@ -92,7 +92,7 @@ class Gateway:
 
 async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 8) -> None:
     async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 - Redis can only be asked
+        while not await condition():
             await asyncio.sleep(0.005)
 
 

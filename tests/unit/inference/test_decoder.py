@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -45,7 +46,7 @@ def alive(pid: int) -> bool:
 
 async def until_gone(pid: int) -> None:
     async with asyncio.timeout(10):
-        while alive(pid):  # noqa: ASYNC110 - a process sets no event of ours
+        while alive(pid):
             await asyncio.sleep(0.01)
 
 
@@ -109,7 +110,11 @@ async def test_a_death_in_the_middle_of_a_batch_costs_one_image(
     pid = decoder.pid
     assert pid is not None
     decoding = asyncio.create_task(codes(decoder, slow, slow, slow, slow))
-    await asyncio.sleep(0)  # it has begun
+    process = psutil.Process(pid)
+    before = process.cpu_times().user
+    async with asyncio.timeout(5):  # until it is in the midst of one
+        while process.cpu_times().user < before + 0.03:
+            await asyncio.sleep(0.005)
     os.kill(pid, number)
     found = await decoding
     assert sorted(found) == ["", "", "", "undecodable"]

@@ -198,7 +198,7 @@ async def test_without_room_a_result_is_kept_until_there_is_some(
         own_side.publisher.publish([Ending(e, success(e)) for e in entries])
     )
     async with asyncio.timeout(5):
-        while await refused(own_side) < 4:  # noqa: ASYNC110 - both, twice
+        while await refused(own_side) < 4:
             await asyncio.sleep(0.005)
     assert not publishing.done()
     assert await own_side.left() == (2, 2)

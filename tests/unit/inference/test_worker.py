@@ -208,7 +208,7 @@ class Bench:
 
 async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 10) -> None:
     async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 - Redis can only be asked
+        while not await condition():
             await asyncio.sleep(0.005)
 
 
@@ -405,6 +405,21 @@ async def test_what_a_dead_worker_held_is_run_alone(benches: Benches) -> None:
     assert [await bench.label(one) for one in ids] == ["red"] * 3
     await bench.empty()
     assert bench.engine.seen == [[0], [0], [0]]
+
+
+async def test_what_has_a_result_already_is_only_acknowledged(benches: Benches) -> None:
+    """Its worker died between the result and the acknowledgement of an older release."""
+    bench = benches()
+    await bench.stages.consumer.ensure_group()
+    done, other = await bench.add(RED), await bench.add(GREEN)
+    await died(bench, 2)
+    ended = wire.Expired(wire.VERSION, done, "")
+    await bench.redis.call("SET", keys.result(done), wire.encode(ended))
+    await bench.start()
+    assert await bench.label(other) == "green"
+    await bench.empty()
+    assert await bench.result(done) == ended
+    assert bench.engine.seen == [[1]]
 
 
 async def test_an_image_that_ended_three_workers_is_given_up(benches: Benches) -> None:
