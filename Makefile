@@ -18,9 +18,10 @@ setup: $(RUN) ## the virtual environment, from the lock file; does nothing when 
 setup-dev: $(DEV)
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Pictor needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Pictor needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "no virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 
 # A stamp carries its lock file's checksum in its name, so a changed lock file installs again.
 $(RUN): | $(VENV)/bin/python

@@ -17,12 +17,14 @@ import msgspec
 
 from common import connections, embedded, logs, process
 from common.errors import StartError
+from common.listening import address, listen
 from common.settings import MEGABYTE, Settings
 from common.supervisor import Child, ChildFailed, Supervisor
 
 LEAST_DISK_BYTES: Final = 200 * MEGABYTE
 PROBE_S: Final = 0.05
-ANYWHERE: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+# Where to ask a gateway that listens everywhere.
+ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 REDIS_PATIENCE_S: Final = 3.0
 
 
@@ -56,24 +58,9 @@ def lock(data_path: Path) -> IO[str]:
     return handle
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Binds the gateway's port before anything else is started; the gateway listens on it.
-
-    Raises:
-        StartError: the port is taken or the address is not this machine's.
-    """
-    try:
-        return socket.create_server((settings.host, settings.port), backlog=2048)
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            "stop what uses it, or set PICTOR_PORT"
-        ) from None
-
-
 async def answers_yes(settings: Settings) -> None:
     """Returns once ``/readyz`` says 200."""
-    host = "127.0.0.1" if settings.host in ANYWHERE else settings.host
+    host = ANYWHERE.get(settings.host, settings.host)
     request = (
         f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
     )
@@ -102,13 +89,13 @@ def parts(
             "inference",
             (*python, "inference"),
             settings.environment(),
-            stop_s=settings.deadline_s + 5,
+            stop_s=settings.stop_s + 5,
         ),
         Child(
             "gateway",
             (*python, "gateway", "--descriptor", str(listener.fileno())),
             settings.environment(),
-            stop_s=settings.deadline_s + 5,
+            stop_s=settings.stop_s + 5,
             descriptors=(listener.fileno(),),
         ),
     ]
@@ -145,8 +132,8 @@ async def serve(
             await process.before(stop, answers_yes(settings))
         if not stop.is_set():
             seconds = time.monotonic() - started
-            address = f"http://{settings.host}:{settings.port}"
-            say(f"Pictor is ready after {seconds:.1f} s: {address}  (Ctrl-C ends it)")
+            where = f"http://{address(settings)}"
+            say(f"Pictor is ready after {seconds:.1f} s: {where}  (Ctrl-C ends it)")
         await stop.wait()
         say("stopping ...")
     finally:

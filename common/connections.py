@@ -57,6 +57,13 @@ def redacted(url: str) -> str:
     return f"{parts.scheme}://{place}{f':{parts.port}' if parts.port else ''}"
 
 
+def memory_share(info: bytes) -> float:
+    """The used share of maxmemory from ``INFO memory``; 0 where there is no bound."""
+    values = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
+    most = int(values.get(b"maxmemory", b"0"))
+    return int(values.get(b"used_memory", b"0")) / most if most else 0.0
+
+
 class Keeper:
     """Keeps one link open: a lost or a silent one is replaced at its next use."""
 
@@ -121,7 +128,8 @@ class Keeper:
             else ((), ())
         )
         if late:
-            self.drop()  # half-open, or its server hangs
+            if time.monotonic() - link.heard_at >= REPLY_TIMEOUT_S:
+                self.drop()  # half-open, or its server hangs; not only slow
             raise LinkLost("Redis does not answer")
         replies = [future.exception() or future.result() for future in futures]
         for reply in replies:

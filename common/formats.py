@@ -5,7 +5,6 @@ Signatures: ITU T.81 (JPEG), RFC 2083 (PNG), GIF89a, RFC 9649 (WebP).
 
 from typing import Final
 
-NAMES: Final = "JPEG, PNG, GIF, WebP"
 _TAKEN: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 _OTHERS: Final = (
     *(b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0", b"8BPS", b"DDS ", b"\x76\x2f\x31\x01"),

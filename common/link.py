@@ -10,6 +10,7 @@ Parsing and packing are hiredis'; address, TLS and credentials are read by redis
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
@@ -53,6 +54,7 @@ class Link(asyncio.Protocol):
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
+        self.heard_at = time.monotonic()
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     @classmethod
@@ -148,6 +150,7 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
@@ -161,6 +164,12 @@ class Link(asyncio.Protocol):
 
     def deliver(self, reply: Any) -> None:
         """Hands a reply to whoever waits first; a subscription does otherwise."""
+        if (
+            not self._waiting
+        ):  # such as "max number of clients reached", which nobody asked
+            self._end(ReplyError(str(reply)))
+            self.close()
+            return
         future = self._waiting.popleft()
         if future.done():  # its task was cancelled; the reply is nobody's
             return

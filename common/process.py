@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from common import logs
 from common.errors import StartError
 
 EXIT_CANNOT_START: Final = 2
 NOTIFY_VARIABLE: Final = "SUPERVISOR_NOTIFY_FD"
 READY: Final = b"r"  # it can do its work
 WORKED: Final = b"w"  # it has done some
+
+log = logs.get(__name__)
 
 
 class Reporter:
@@ -57,6 +60,17 @@ def stop_event() -> asyncio.Event:
     return event
 
 
+def essential(task: "asyncio.Task[None]") -> None:
+    """Ends this process in order if a task that must never end does; another takes its place."""
+
+    def ended(done: "asyncio.Task[None]") -> None:
+        if not done.cancelled():
+            log.error("a task that must not end has ended", exc_info=done.exception())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    task.add_done_callback(ended)
+
+
 async def before(stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
     """Runs `work` unless `stop` is set first, which cancels it; says whether it was done."""
     working = asyncio.ensure_future(work)
@@ -82,6 +96,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, fast: bool = False) -> 
 
             return uvloop.run(main())
         return asyncio.run(main())
+    except KeyboardInterrupt:  # before there was a handler for it
+        return 128 + signal.SIGINT
     except StartError as error:
         print(f"pictor: {error}", file=sys.stderr, flush=True)
         return EXIT_CANNOT_START

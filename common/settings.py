@@ -84,7 +84,14 @@ class Settings(
     @property
     def model_name(self) -> str:
         """The model's name in Redis: a catalogue name, or the last part of a folder's path."""
-        return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(self.model).name)
+        return re.sub(
+            r"[^A-Za-z0-9_.-]", "_", Path(self.model).expanduser().resolve().name
+        )
+
+    @property
+    def stop_s(self) -> float:
+        """How long a process may take to finish what it has, whatever the deadline."""
+        return max(10.0, self.deadline_s)
 
     @property
     def max_upload_bytes(self) -> int:

@@ -34,6 +34,7 @@ class Child:
         probe: for a child that cannot report: returns once it is ready.
         stop_s: seconds between SIGTERM and SIGKILL.
         descriptors: file descriptors it inherits.
+        ended: is called with the number of each of its processes that has ended.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Child:
     probe: Callable[[], Awaitable[None]] | None = None
     stop_s: float = 10.0
     descriptors: tuple[int, ...] = ()
+    ended: Callable[[int], None] | None = None
 
 
 class ChildFailed(StartError):
@@ -182,6 +184,8 @@ class _Kept:
         while True:
             assert self._process is not None
             status = await self._process.wait()
+            if self.child.ended is not None:
+                self.child.ended(self._process.pid)
             if self._is_stopping():
                 return
             log.warning(

@@ -15,6 +15,7 @@ from common.keys import partition_of
 
 VERSION: Final = 1
 MAX_TOP_K: Final = 20
+ALIVE_S: Final = 5.0  # a worker not heard of for this long counts as gone
 
 
 class WireError(PictorError):
@@ -72,6 +73,13 @@ class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
     timing: Timing = Timing()
     cached: bool = False
     thumbnail: bytes = b""  # a JPEG
+
+
+class Known(msgspec.Struct, frozen=True, array_like=True):
+    """An answer kept by content: the best categories' places among the labels, and probabilities."""
+
+    version: int
+    best: tuple[tuple[int, float], ...]
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
@@ -163,4 +171,5 @@ read_request: Final[Callable[[bytes], Request]] = _reader(Request)
 read_ended: Final[Callable[[bytes], Ended]] = _reader(Ended)
 read_worker: Final[Callable[[bytes], Worker]] = _reader(Worker)
 read_report: Final[Callable[[bytes], Report]] = _reader(Report)
+read_known: Final[Callable[[bytes], Known]] = _reader(Known)
 read_labels: Final[Callable[[bytes], tuple[Label, ...]]] = _reader(tuple[Label, ...])

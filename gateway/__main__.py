@@ -14,13 +14,13 @@ from typing import Final
 
 from common import connections, logs, process
 from common.errors import StartError
+from common.listening import BACKLOG, listen
 from common.parent import end_with_parent
 from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
 
 REDIS_PATIENCE_S: Final = 10.0
-BACKLOG: Final = 2048  # connections that may wait to be accepted
 KEEP_ALIVE_S: Final = 75.0
 
 log = logs.get(__name__)
@@ -63,6 +63,8 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
 
 
 async def _start(supervisor: Supervisor, settings: Settings, descriptor: int) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
     arguments = ("gateway", "serve", "--descriptor", str(descriptor))
     await asyncio.gather(
         *(
@@ -71,7 +73,8 @@ async def _start(supervisor: Supervisor, settings: Settings, descriptor: int) ->
                     f"gateway {number}",
                     (sys.executable, "-m", *arguments),
                     settings.environment(),
-                    stop_s=settings.deadline_s + 4,
+                    stop_s=settings.stop_s + 4,
+                    ended=mark_process_dead,
                     descriptors=(descriptor,),
                 )
             )
@@ -81,15 +84,7 @@ async def _start(supervisor: Supervisor, settings: Settings, descriptor: int) ->
 
 
 def _listener(settings: Settings, descriptor: int | None) -> socket.socket:
-    if descriptor is not None:
-        return socket.socket(fileno=descriptor)
-    try:
-        return socket.create_server((settings.host, settings.port), backlog=BACKLOG)
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            "stop what uses it, or set PICTOR_PORT"
-        ) from None
+    return listen(settings) if descriptor is None else socket.socket(fileno=descriptor)
 
 
 async def serve(settings: Settings, descriptor: int) -> int:

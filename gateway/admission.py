@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from common import keys, logs, wire
-from common.connections import Keeper
+from common import keys, logs, process, wire
+from common.connections import Keeper, memory_share
 from common.errors import BrokerAway, NoWorker, QueueFull
 from common.keys import LANES, Lane
 from common.link import LinkLost, ReplyError
@@ -19,7 +19,6 @@ from gateway import metrics
 
 REFRESH_S: Final = 0.1
 DETAILS_S: Final = 1.0  # what changes slowly is read less often
-ALIVE_S: Final = 5.0  # a worker not heard of for this long counts as gone
 GRACE_S: Final = 2.0  # after Redis was away: workers need two beats to be seen again
 MEMORY_SHARE: Final = 0.7  # of maxmemory; the rest is for results
 LONGEST_RETRY_S: Final = 60.0
@@ -38,13 +37,11 @@ class State:
         backlog: entries a lane, those being worked on included.
         workers: live workers of our model.
         memory: used share of maxmemory; 0 where there is no bound.
-        at: monotonic time of the reading; 0: never.
     """
 
     backlog: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     workers: tuple[wire.Worker, ...] = ()
     memory: float = 0.0
-    at: float = 0.0
 
     @property
     def images_per_s(self) -> float:
@@ -69,6 +66,7 @@ class Admission:
     def start(self) -> None:
         """Starts reading."""
         self._task = asyncio.create_task(self._keep_reading())
+        process.essential(self._task)
 
     async def first(self) -> None:
         """Returns after the first reading, or the first failure to read."""
@@ -151,7 +149,6 @@ class Admission:
             self.state.memory = memory_share(replies[-1])
             self._details_at = now
         self.state.backlog = dict(zip(LANES, replies[: len(LANES)], strict=True))
-        self.state.at = now
         if self.away:
             self.away = ""
             self._returned_at = now
@@ -165,7 +162,7 @@ class Admission:
         names = [
             name.decode()
             for name, beat in zip(scored[::2], scored[1::2], strict=True)
-            if now - float(beat) < ALIVE_S
+            if now - float(beat) < wire.ALIVE_S
         ]
         if not names:
             return ()
@@ -182,13 +179,6 @@ class Admission:
             if worker is not None and worker.model == self._model:
                 workers.append(worker)
         return tuple(workers)
-
-
-def memory_share(info: bytes) -> float:
-    """The used share of maxmemory from ``INFO memory``; 0 where there is no bound."""
-    values = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
-    most = int(values.get(b"maxmemory", b"0"))
-    return int(values.get(b"used_memory", b"0")) / most if most else 0.0
 
 
 def _within(seconds: float) -> float:

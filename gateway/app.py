@@ -85,7 +85,9 @@ async def _broker_away(error: Exception) -> Response:
 async def _http_error(error: HTTPException) -> Any:
     if error.code is not None and error.code < 400:  # a redirect that routing asks for
         return error.get_response()
-    reply = problems.of_status(error.code or 500, request.path, exchange().request_id)
+    reply = problems.of_status(
+        error.code or 500, request.path, request.method, exchange().request_id
+    )
     response = _response(reply)
     if "Allow" in (headers := dict(error.get_headers())):
         response.headers["Allow"] = headers["Allow"]
@@ -96,7 +98,9 @@ async def _bug(error: Exception) -> Response:
     log.error(
         "a bug", request_id=exchange().request_id, path=request.path, exc_info=error
     )
-    return _response(problems.of_status(500, request.path, exchange().request_id))
+    return _response(
+        problems.of_status(500, request.path, request.method, exchange().request_id)
+    )
 
 
 def _response(reply: problems.Reply) -> Response:

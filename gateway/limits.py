@@ -35,7 +35,6 @@ ROUTES: Final = UPLOADS | {
 }
 FORM_OVERHEAD_BYTES: Final = 64 * 1024  # what a form adds to its file
 LARGEST_FORM_BYTES: Final = 64 * 1024  # of a request that carries no picture
-BODY_TIMEOUT_S: Final = 30.0  # for a body to arrive in full
 LONGEST_LENGTH: Final = 19  # digits; more is more than anybody has
 LINGER_S: Final = (
     5.0  # how long a refused body is still read, so that its client hears why
@@ -84,8 +83,7 @@ class Limits:
             length = self._let_in(scope, headers)
         except RequestError as error:
             metrics.REFUSED.labels(error.code).inc()
-            await sender.refuse(error)
-            await _linger(receive)
+            await sender.refuse(error, receive)
             return
         self._in_flight += length
         metrics.IN_FLIGHT.set(self._in_flight)
@@ -93,25 +91,25 @@ class Limits:
             await self._app(scope, receive, sender.send)
         finally:
             self._in_flight -= length
+            metrics.IN_FLIGHT.set(self._in_flight)
 
     def _let_in(self, scope: Scope, headers: dict[bytes, bytes]) -> int:
         """The announced length of a body that may come; raises where it may not."""
         method, path = scope["method"], scope["path"]
-        if method not in ("POST", "PUT", "PATCH"):
-            return 0
         length = _content_length(scope, headers)
-        upload = path in UPLOADS
+        upload = method == "POST" and path in UPLOADS
         if length > (self._largest_upload if upload else LARGEST_FORM_BYTES):
             raise TooLarge(
                 f"At most {self._settings.max_upload_mb:g} MB are taken."
                 if upload
                 else None
             )
-        if upload and method == "POST":
+        if upload:
             # Under /v1 what takes longer is answered 202, and expires with its result.
             settings = self._settings
             expires_s = settings.result_ttl_s if path == KEEPS else settings.deadline_s
-            self._admission.check(_lane(scope), expires_s)
+            lane = _lane(scope) if path == KEEPS else "interactive"
+            self._admission.check(lane, expires_s)
             if self._in_flight + length > self._most_in_flight:
                 raise Busy(retry_after_s=1)
         return length
@@ -146,7 +144,8 @@ class _Sender:
             metrics.DURATION.labels(route).observe(seconds)
         await self._send(message)
 
-    async def refuse(self, error: RequestError) -> None:
+    async def refuse(self, error: RequestError, receive: Receive) -> None:
+        """Says no, with the request's body unread, and ends the answer once that is dealt with."""
         reply = problems.of_error(
             error, self._path, self._method, self._exchange.request_id
         )
@@ -158,7 +157,11 @@ class _Sender:
         await self.send(
             {"type": "http.response.start", "status": reply.status, "headers": headers}
         )
-        await self.send({"type": "http.response.body", "body": reply.body})
+        await self.send(
+            {"type": "http.response.body", "body": reply.body, "more_body": True}
+        )
+        await _linger(receive)
+        await self.send({"type": "http.response.body", "body": b""})
 
 
 def _has(headers: list[tuple[bytes, bytes]], name: bytes) -> bool:

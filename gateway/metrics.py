@@ -9,12 +9,12 @@ SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REQUESTS = Counter("pictor_requests", "HTTP requests answered.", ["route", "status"])
 DURATION = Histogram(
     "pictor_request_duration_seconds",
-    "From headers to the last byte.",
+    "From headers to the first byte of the answer.",
     ["route"],
     buckets=SECONDS,
 )
 REFUSED = Counter(
-    "pictor_refused", "Uploads refused or ended without an answer.", ["code"]
+    "pictor_refused", "Requests refused, or ended without an answer.", ["code"]
 )
 UPLOAD = Histogram(
     "pictor_upload_seconds", "Reading an upload's body.", buckets=SECONDS

@@ -11,6 +11,7 @@ import msgspec
 
 from common.errors import RequestError
 
+PAGES: Final = ("/", "/feedback")  # a person reads the message on the page itself
 PLAIN_PATHS: Final = ("/predict",)
 PLAIN_FAILURE: Final = b'{"success": false, "prediction": null, "score": null}'
 HTTP_TITLES: Final[Mapping[int, tuple[str, str]]] = {
@@ -45,15 +46,17 @@ def of_error(error: RequestError, path: str, method: str, request_id: str) -> Re
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    if path == "/" and method == "POST":
-        return Reply(302, {**headers, "Location": f"/?error={error.code}"}, b"")
+    if path in PAGES and method == "POST":
+        return Reply(302, {**headers, "Location": f"{path}?error={error.code}"}, b"")
     return _reply(
         error.status, error.code, error.title, error.detail, path, request_id, headers
     )
 
 
-def of_status(status: int, path: str, request_id: str) -> Reply:
+def of_status(status: int, path: str, method: str, request_id: str) -> Reply:
     """The answer for an HTTP error that is none of ours, such as 404 and 405."""
+    if path in PAGES and method == "POST":
+        return Reply(302, {"Location": f"{path}?error=unexpected"}, b"")
     if status >= 500:
         code, title = "internal-error", "Something went wrong on our side."
         detail = f"{title} It has been written down; tell the operator the request id."

@@ -8,13 +8,14 @@ reconnect at once, in quiet times once a second, and at the deadline.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from common import logs, wire
+from common import logs, process, wire
 from common.connections import RECONNECT_S, Keeper
 from common.errors import BrokerAway
 from common.link import Link, LinkLost, ReplyError
+from gateway import metrics
 from gateway import waiters as truth
 from gateway.waiters import Waiter
 
@@ -76,6 +77,8 @@ class Replies:
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._sweep()),
         ]
+        for task in self._tasks:
+            process.essential(task)
 
     async def first(self) -> None:
         """Returns once it listens, or has failed to for the first time."""
@@ -107,6 +110,7 @@ class Replies:
         """
         waiter = Waiter(request_id)
         self._waiters[waiter.channel] = waiter
+        metrics.WAITING.set(len(self._waiters))
         self._subscribe(waiter.channel)
         try:
             async with asyncio.timeout(CONFIRM_S):
@@ -120,6 +124,7 @@ class Replies:
         """Nobody waits any more. Channels are given up several at a time."""
         if self._waiters.pop(waiter.channel, None) is None:
             return
+        metrics.WAITING.set(len(self._waiters))
         self._to_unsubscribe.append(waiter.channel)
         if len(self._to_unsubscribe) >= UNSUBSCRIBE_AT and self._link is not None:
             self._link.write("UNSUBSCRIBE", *self._to_unsubscribe)
@@ -161,9 +166,18 @@ class Replies:
         if isinstance(ended, wire.Success):
             waiter.end(ended)
             return
-        task = asyncio.create_task(self._read_again([waiter]))
-        self._reads.add(task)
+        self._background(self._read_again([waiter]))
+
+    def _background(self, reading: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(reading)
+        self._reads.add(task)  # the loop keeps only weak references
         task.add_done_callback(self._reads.discard)
+
+    async def _find_lost(self) -> None:
+        try:
+            await truth.find_lost(self._reader, list(self._waiters.values()))
+        except (LinkLost, ReplyError) as error:
+            log.warning("lost requests cannot be told yet", reason=str(error))
 
     async def _read_again(self, waiters: Sequence[Waiter]) -> None:
         try:
@@ -181,7 +195,7 @@ class Replies:
             try:
                 await self._connect()
                 await self._read_again(list(self._waiters.values()))
-                await truth.find_lost(self._reader, list(self._waiters.values()))
+                self._background(self._find_lost())
                 await self._watch()
             except (LinkLost, ReplyError, TimeoutError) as error:
                 log.warning("the subscription was lost", reason=str(error))

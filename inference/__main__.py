@@ -12,7 +12,7 @@ from typing import Final
 
 from common import connections, logs, process
 from common.errors import StartError
-from common.parent import end_with_parent
+from common.parent import PARENT_VARIABLE, end_with_parent
 from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
@@ -66,6 +66,7 @@ async def prepare(settings: Settings) -> None:
         ),
         *("--engine", settings.engine),
         stdin=asyncio.subprocess.DEVNULL,
+        env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
     )
     try:
         status = await running.wait()
@@ -84,6 +85,8 @@ async def prepare(settings: Settings) -> None:
 
 async def start_workers(supervisor: Supervisor, settings: Settings) -> None:
     """Starts all workers at once; returns when each has warmed up."""
+    from prometheus_client.multiprocess import mark_process_dead
+
     await asyncio.gather(
         *(
             supervisor.start(
@@ -91,7 +94,8 @@ async def start_workers(supervisor: Supervisor, settings: Settings) -> None:
                     f"worker {number}",
                     (sys.executable, "-m", "inference", "worker", str(number)),
                     settings.environment(),
-                    stop_s=settings.deadline_s,
+                    stop_s=settings.stop_s,
+                    ended=mark_process_dead,
                 )
             )
             for number in range(1, settings.worker_count + 1)

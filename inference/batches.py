@@ -148,7 +148,10 @@ class Batches:
         return min(since * 1000, MOST_LOOP_MS)
 
     def _rows(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32] | None]:
-        """Runs the engine, in its thread. Where a batch fails, each image is tried alone."""
+        """Runs the engine, in its thread. Where a batch fails, each image is tried alone.
+
+        An engine that fails on anything is broken: that raises, and ends the worker.
+        """
         try:
             return list(self._engine.run(pixels))
         except (
@@ -156,6 +159,9 @@ class Batches:
         ):  # whatever the network does, its other images are still wanted
             log.exception("the engine failed", images=len(pixels))
             if len(pixels) == 1:
+                self._engine.run(
+                    np.zeros_like(pixels)
+                )  # fails too if it is not the image
                 return [None]
             return [row for image in pixels for row in self._rows(image[None])]
 

@@ -24,6 +24,7 @@ from common.parent import PARENT_VARIABLE
 from inference.decoder_process import BEGUN, DONE, JOB, OK, REFUSED
 from inference.models.preprocessing import Preprocessing
 
+ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
 SLOWEST_PIXELS_PER_S: Final = 20e6
 LEAST_CPU_S: Final = 2.0
 SPARE_WALL_S: Final = 2.0  # an image may wait for a core
@@ -83,7 +84,7 @@ class Decoder:
                 *(recipe, str(self._max_pixels), repr(self._cpu_s)),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), self._file),
-                env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+                env=_environment(),
             )
         ours.setblocking(False)
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
@@ -163,6 +164,12 @@ class Decoder:
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """What the decoder needs to start; no address or password of anything."""
+    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return kept | {PARENT_VARIABLE: str(os.getpid())}
 
 
 def _shared_file(size: int) -> int:

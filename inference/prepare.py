@@ -6,6 +6,7 @@ stdout. If it fails, one line on stderr says why, and the exit status is not 0.
 """
 
 import argparse
+import signal
 import socket
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from common.errors import StartError
+from common.parent import end_with_parent
 from common.process import EXIT_CANNOT_START
 
 from .engine import EngineKind, choose
@@ -36,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0, or EXIT_CANNOT_START if the model cannot be served.
     """
     options = _parse(arguments)
+    end_with_parent(signal.SIGKILL)  # converting hears no other signal
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:
         with stderr_into(options.data_dir / "models" / LOG_NAME):

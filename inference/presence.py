@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from common import keys, wire
-from common.connections import Keeper
+from common.connections import Keeper, memory_share
 from inference.batcher import Batcher
 from inference.models.labels import Label
 
-ALIVE_S: Final = 5.0  # a worker not heard of for this long counts as gone
+CACHE_SHARE: Final = (
+    0.5  # of Redis' memory; beyond it answers are no longer kept by content
+)
 FORGOTTEN_S: Final = 60.0  # and after this long its name is removed
 
 
@@ -38,14 +40,15 @@ class Presence:
         self._labels = wire.encode(
             tuple(wire.Label(one.wnid, one.label, one.description) for one in labels)
         )
-        self.workers = 1  # how many live, this one included
+        self.workers = 1  # how many share our backlog, this one included
+        self.has_room = True  # for more in Redis than results
 
     async def beat(self) -> None:
         """One sign of life; call it every BEAT_S."""
         seconds, micros = await self._link.call("TIME")
         now = int(seconds) + int(micros) / 1e6
         labels = keys.labels(self._digest)
-        alive, labelled = (
+        alive, labelled, info = (
             await self._link.calls(
                 (
                     ("ZADD", keys.workers(), f"{now:.3f}", self._name),
@@ -60,13 +63,20 @@ class Presence:
                         keys.worker(self._name),
                         self._details(),
                         "PX",
-                        int(ALIVE_S * 1000),
+                        int(wire.ALIVE_S * 1000),
                     ),
-                    ("ZRANGEBYSCORE", keys.workers(), f"{now - ALIVE_S:.3f}", "+inf"),
+                    (
+                        "ZRANGEBYSCORE",
+                        keys.workers(),
+                        f"{now - wire.ALIVE_S:.3f}",
+                        "+inf",
+                    ),
                     ("EXISTS", labels),
+                    ("INFO", "memory"),
                 )
             )
         )[3:]
+        self.has_room = memory_share(info) < CACHE_SHARE
         details = await self._link.call(
             "MGET", *(keys.worker(name.decode()) for name in alive)
         )

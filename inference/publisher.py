@@ -5,7 +5,7 @@ confirmed it, a result is kept and tried again: for want of memory there, or of 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,12 +27,12 @@ class Ending:
     """How one entry ends.
 
     Attributes:
-        cache: the success in full, to be kept by content; None where there is nothing to keep.
+        cache: what is kept by content; None where there is nothing to keep.
     """
 
     entry: Entry
     ended: wire.Ended
-    cache: wire.Success | None = None
+    cache: wire.Known | None = None
 
 
 class Publisher:
@@ -42,20 +42,24 @@ class Publisher:
         self,
         link: Keeper,
         consumer: Consumer,
+        model_digest: str,
         *,
         result_ttl_s: float,
         cache_ttl_s: float,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._link = link
         self._consumer = consumer
+        self._model_digest = model_digest
+        self._has_room = has_room  # whether Redis has memory for more than results
         self._result_ms = int(result_ttl_s * 1000)
         self._cache_ms = int(cache_ttl_s * 1000)
 
     async def publish(self, endings: Sequence[Ending]) -> None:
         """Returns once every ending is in Redis, or its entry is no longer ours."""
         wait_s = FIRST_WAIT_S
-        left = [ending for ending in endings if self._consumer.holds(ending.entry)]
-        while left:
+        left = list(endings)
+        while left := [ending for ending in left if self._consumer.holds(ending.entry)]:
             try:
                 left = await self._write(left)
             except LinkLost as error:
@@ -97,8 +101,8 @@ class Publisher:
             ("PUBLISH", name, payload),
             *_done(entry),
         ]
-        if ending.cache is not None and self._cache_ms:
-            key = keys.cache(ending.cache.model_digest, entry.request.digest)
+        if ending.cache is not None and self._cache_ms and self._has_room():
+            key = keys.cache(self._model_digest, entry.request.digest)
             commands.append(
                 ("SET", key, wire.encode(ending.cache), "PX", self._cache_ms)
             )

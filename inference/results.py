@@ -47,30 +47,43 @@ class Results:
         """
         if probabilities is None:
             return self.failure(entry, "dead-letter")
-        predictions = tuple(
-            wire.Prediction(label.wnid, label.label, label.description, score)
-            for label, score in self._top(probabilities)
-        )
-        full = wire.Success(
+        best = self._best(probabilities)
+        known = wire.Known(VERSION, best) if self._cache else None
+        return Ending(entry, self._told(entry, best, timing, thumbnail), known)
+
+    def _best(
+        self, probabilities: NDArray[np.float32]
+    ) -> tuple[tuple[int, float], ...]:
+        """Places among the labels and probabilities, the most probable first."""
+        count = min(MAX_TOP_K, len(probabilities))
+        best = np.argpartition(probabilities, -count)[-count:]
+        best = best[np.argsort(-probabilities[best], kind="stable")]
+        return tuple((int(place), float(probabilities[place])) for place in best)
+
+    def _told(
+        self,
+        entry: Entry,
+        best: Sequence[tuple[int, float]],
+        timing: wire.Timing,
+        thumbnail: bytes = b"",
+        cached: bool = False,
+    ) -> wire.Success:
+        """The best categories in words, as many as this entry asked for."""
+        labels = [(self._labels[place], score) for place, score in best]
+        return wire.Success(
             VERSION,
             entry.request.id,
             entry.request.owner,
             self._model,
             self.model_digest,
-            predictions,
+            tuple(
+                wire.Prediction(label.wnid, label.label, label.description, score)
+                for label, score in labels[: entry.request.top_k]
+            ),
             timing,
+            cached,
+            thumbnail,
         )
-        return Ending(
-            entry,
-            _fitted(full, entry, timing, thumbnail),
-            full if self._cache else None,
-        )
-
-    def _top(self, probabilities: NDArray[np.float32]) -> list[tuple[Label, float]]:
-        count = min(MAX_TOP_K, len(probabilities))
-        best = np.argpartition(probabilities, -count)[-count:]
-        best = best[np.argsort(-probabilities[best], kind="stable")]
-        return [(self._labels[i], float(probabilities[i])) for i in best]
 
     @staticmethod
     def failure(entry: Entry, code: str) -> Ending:
@@ -91,23 +104,23 @@ class Results:
         """Whether to look; who wants a thumbnail needs the image decoded anyway."""
         return self._cache and not entry.request.thumbnail_px
 
-    @staticmethod
-    def cached(entries: Sequence[Entry], found: Sequence[bytes | None]) -> list[Ending]:
-        """Endings of those whose answer was found; one that cannot be read counts as not found."""
+    def cached(
+        self, entries: Sequence[Entry], found: Sequence[bytes | None]
+    ) -> list[Ending]:
+        """Endings of those whose answer was found; what cannot be read counts as not found."""
         endings = []
         for entry, data in zip(entries, found, strict=True):
             if data is None:
                 continue
             try:
-                known = wire.read_ended(data)
+                best = wire.read_known(data).best
+                told = self._told(entry, best, CACHED_TIMING, cached=True)
             except (
-                wire.WireError
-            ):  # written by another version; it will be written anew
+                wire.WireError,
+                IndexError,
+            ):  # another version's; it will be written anew
                 continue
-            if isinstance(known, wire.Success):
-                endings.append(
-                    Ending(entry, _fitted(known, entry, CACHED_TIMING, b"", True))
-                )
+            endings.append(Ending(entry, told))
         return endings
 
     @staticmethod
@@ -117,24 +130,3 @@ class Results:
         if isinstance(ended, wire.Success) and ended.cached:
             return "cached"
         return type(ended).__name__.lower()
-
-
-def _fitted(
-    full: wire.Success,
-    entry: Entry,
-    timing: wire.Timing,
-    thumbnail: bytes,
-    cached: bool = False,
-) -> wire.Success:
-    """A success in full, cut to what this entry asked for and made its own."""
-    return wire.Success(
-        VERSION,
-        entry.request.id,
-        entry.request.owner,
-        full.model,
-        full.model_digest,
-        full.predictions[: entry.request.top_k],
-        timing,
-        cached,
-        thumbnail,
-    )

@@ -77,8 +77,10 @@ async def run_worker(settings: Settings, number: int) -> int:
     publisher = Publisher(
         link,
         consumer,
+        spec.digest,
         result_ttl_s=settings.result_ttl_s,
         cache_ttl_s=settings.cache_ttl_s,
+        has_room=lambda: presence.has_room,
     )
     batches = Batches(link, decoder, engine, results, cost)
     stages = Stages(

@@ -27,9 +27,18 @@ from inference.reclaim import Claimed, claim
 from inference.results import Results
 
 IN_HAND: Final = 2
-# Refusals that pass: no memory, loading its file, a replica being promoted, a script that blocks.
+# Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script.
 PASSING: Final = frozenset(
-    {"OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "TRYAGAIN"}
+    {
+        "OOM",
+        "MISCONF",
+        "LOADING",
+        "READONLY",
+        "MASTERDOWN",
+        "NOREPLICAS",
+        "CLUSTERDOWN",
+        "BUSY",
+    }
 )
 
 log = logs.get(__name__)

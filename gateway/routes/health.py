@@ -12,7 +12,6 @@ from prometheus_client import (
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from gateway import metrics
 from gateway.service import service
 
 health = Blueprint("health", __name__)
@@ -50,7 +49,6 @@ async def readyz() -> Response:
 @health.get("/metrics")
 async def counted() -> Response:
     """What all gateway processes of this host have counted, for Prometheus."""
-    metrics.WAITING.set(service().replies.waiting)
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -7,8 +7,9 @@ from typing import Final
 from quart import Blueprint, redirect, render_template, request
 from werkzeug import Response as Redirect
 
-from common import wire
-from common.errors import BY_CODE, RequestError
+from common import logs, wire
+from common.errors import BY_CODE, BrokerAway, RequestError
+from common.link import LinkLost, ReplyError
 from gateway import feedback
 from gateway.classify import Receipt, classify
 from gateway.service import service
@@ -23,6 +24,7 @@ SURENESS: Final = (
 )
 
 page = Blueprint("page", __name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,7 @@ class Answer:
 @page.get("/")
 async def index() -> str:
     """The page; with ``?error=<slug>`` it says what went wrong."""
-    code = request.args.get("error")
-    error = BY_CODE.get(code, RequestError) if code else None
-    return await _index(error=error)
+    return await _index(error=_error())
 
 
 @page.post("/")
@@ -63,9 +63,13 @@ async def upload() -> str:
 
 
 @page.get("/feedback")
-async def reports() -> str:
+async def reports() -> str | tuple[str, int]:
     """The newest reports, and a form for another."""
-    return await _feedback(stored=False)
+    try:
+        return await _feedback(stored=False, error=_error())
+    except (LinkLost, ReplyError) as error:
+        log.warning("reports cannot be read", reason=str(error))
+        return await _show([], 0, stored=False, error=BrokerAway), BrokerAway.status
 
 
 @page.post("/feedback")
@@ -99,11 +103,27 @@ async def _index(
     )
 
 
-async def _feedback(*, stored: bool) -> str:
+async def _feedback(*, stored: bool, error: type[RequestError] | None = None) -> str:
     shown, total = await feedback.recent(service().link)
+    return await _show(shown, total, stored=stored, error=error)
+
+
+async def _show(
+    shown: list[feedback.Shown],
+    total: int,
+    *,
+    stored: bool,
+    error: type[RequestError] | None,
+) -> str:
     return await render_template(
-        "feedback.html", stored=stored, error=None, recent=shown, total=total
+        "feedback.html", stored=stored, error=error, recent=shown, total=total
     )
+
+
+def _error() -> type[RequestError] | None:
+    """What went wrong, from ``?error=<slug>``; an unknown slug is a general message."""
+    code = request.args.get("error")
+    return BY_CODE.get(code, RequestError) if code else None
 
 
 def _answer(receipt: Receipt) -> Answer:

@@ -1,4 +1,4 @@
-"""What is wrong with a request is said in DESIGN's words; what is merely odd is classified."""
+"""What is wrong with a request is said clearly; what is merely odd is classified."""
 
 import io
 import re

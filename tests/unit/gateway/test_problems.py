@@ -80,15 +80,16 @@ def test_a_long_detail_is_cut_for_its_header() -> None:
     ],
 )
 def test_errors_of_http_are_answered_alike(status: int, code: str) -> None:
-    plain = of_status(status, "/predict", "r1")
+    plain = of_status(status, "/predict", "POST", "r1")
     assert json.loads(plain.body) == PLAIN
     assert (plain.status, plain.headers["X-Error-Code"]) == (status, code)
-    full = json.loads(of_status(status, "/v1/x", "r1").body)
+    full = json.loads(of_status(status, "/v1/x", "POST", "r1").body)
     assert (full["type"], full["status"], full["request_id"]) == (code, status, "r1")
 
 
 def test_a_client_is_not_blamed_on_us() -> None:
     """408: its body did not come in time."""
     assert (
-        of_status(408, "/v1/classify", "r").headers["X-Error-Code"] != "internal-error"
+        of_status(408, "/v1/classify", "POST", "r").headers["X-Error-Code"]
+        != "internal-error"
     )

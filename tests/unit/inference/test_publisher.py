@@ -27,8 +27,12 @@ class Side:
     def __init__(self, url: str, cache_ttl_s: float = 60) -> None:
         self.link, self._blocking = Keeper(url), Keeper(url)
         self.consumer = Consumer(self._blocking, self.link, "m", "w")
+        self.room = True
         self.publisher = Publisher(
-            *(self.link, self.consumer), result_ttl_s=30, cache_ttl_s=cache_ttl_s
+            *(self.link, self.consumer, "d1"),
+            result_ttl_s=30,
+            cache_ttl_s=cache_ttl_s,
+            has_room=lambda: self.room,
         )
 
     async def entries(self, count: int = 1) -> list[Entry]:
@@ -135,13 +139,23 @@ async def test_an_entry_that_is_no_longer_ours_is_dropped(side: Side) -> None:
     assert await side.left() == (1, 1)
 
 
+KNOWN = wire.Known(1, ((3, 0.75), (1, 0.25)))
+
+
 async def test_a_success_is_kept_by_content(side: Side) -> None:
     (entry,) = await side.entries()
-    full = success(entry, "everything")
-    await side.publisher.publish([Ending(entry, success(entry), full)])
+    await side.publisher.publish([Ending(entry, success(entry), KNOWN)])
     kept = keys.cache("d1", DIGEST)
-    assert wire.read_ended(await side.link.call("GET", kept)) == full
-    assert 0 < await side.link.call("PTTL", kept) <= 60_000
+    assert wire.read_known(await side.link.call("GET", kept)) == KNOWN
+    assert 50_000 < await side.link.call("PTTL", kept) <= 60_000
+
+
+async def test_while_redis_is_short_of_memory_only_results_are_kept(side: Side) -> None:
+    (entry,) = await side.entries()
+    side.room = False
+    await side.publisher.publish([Ending(entry, success(entry), KNOWN)])
+    assert await side.link.call("EXISTS", keys.cache("d1", DIGEST)) == 0
+    assert await side.link.call("EXISTS", keys.result(entry.request.id)) == 1
 
 
 async def test_what_is_not_to_be_kept_is_not(flushed_redis_url: str) -> None:
@@ -149,7 +163,7 @@ async def test_what_is_not_to_be_kept_is_not(flushed_redis_url: str) -> None:
     first, second = await side.entries(2)
     await side.publisher.publish(
         [
-            Ending(first, success(first), success(first)),
+            Ending(first, success(first), KNOWN),
             Ending(second, wire.Failure(1, second.request.id, "", "broken-image")),
         ]
     )

@@ -130,7 +130,7 @@ class Bench:
         self.stages = Stages(
             *(self.link, consumer, batcher),
             Batches(self.link, self.decoder, self.engine, results, cost),
-            Publisher(self.link, consumer, result_ttl_s=30, cache_ttl_s=30),
+            Publisher(self.link, consumer, "d1", result_ttl_s=30, cache_ttl_s=30),
             Presence(
                 *(self.link, batcher),
                 name="w",
