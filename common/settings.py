@@ -84,9 +84,9 @@ class Settings(
     @property
     def model_name(self) -> str:
         """The model's name in Redis: a catalogue name, or the last part of a folder's path."""
-        return re.sub(
-            r"[^A-Za-z0-9_.-]", "_", Path(self.model).expanduser().resolve().name
-        )
+        path = Path(self.model)
+        name = path.name or path.resolve().name  # "." has none of its own
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
     @property
     def stop_s(self) -> float:

@@ -159,9 +159,10 @@ class Batches:
         ):  # whatever the network does, its other images are still wanted
             log.exception("the engine failed", images=len(pixels))
             if len(pixels) == 1:
-                self._engine.run(
-                    np.zeros_like(pixels)
-                )  # fails too if it is not the image
+                noise = np.random.default_rng(0).integers(
+                    0, 256, pixels.shape, np.uint8
+                )
+                self._engine.run(noise)  # fails as well if it is not the image
                 return [None]
             return [row for image in pixels for row in self._rows(image[None])]
 
