@@ -4,6 +4,7 @@ This process only starts, watches and stops; it imports neither part.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import shutil
 import signal
@@ -38,23 +39,25 @@ def lock(data_path: Path) -> IO[str]:
     Raises:
         StartError: it cannot be written, is nearly full, or another Pictor uses it.
     """
-    try:
-        data_path.mkdir(parents=True, exist_ok=True)
-        handle = (data_path / "lock").open("a")
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StartError(
-            f"another Pictor is running in {data_path}; stop it, or set PICTOR_DATA_DIR"
-        ) from None
-    except OSError as error:
-        raise StartError(
-            f"PICTOR_DATA_DIR {data_path} cannot be used: {error.strerror}"
-        ) from None
-    if (free := shutil.disk_usage(data_path).free) < LEAST_DISK_BYTES:
-        raise StartError(
-            f"PICTOR_DATA_DIR {data_path} has {free // MEGABYTE} MB left; "
-            f"{LEAST_DISK_BYTES // MEGABYTE} MB are needed"
-        )
+    with contextlib.ExitStack() as undo:
+        try:
+            data_path.mkdir(parents=True, exist_ok=True)
+            handle = undo.enter_context((data_path / "lock").open("a"))
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(
+                f"another Pictor is running in {data_path}; stop it, or set PICTOR_DATA_DIR"
+            ) from None
+        except OSError as error:
+            raise StartError(
+                f"PICTOR_DATA_DIR {data_path} cannot be used: {error.strerror}"
+            ) from None
+        if (free := shutil.disk_usage(data_path).free) < LEAST_DISK_BYTES:
+            raise StartError(
+                f"PICTOR_DATA_DIR {data_path} has {free // MEGABYTE} MB left; "
+                f"{LEAST_DISK_BYTES // MEGABYTE} MB are needed"
+            )
+        undo.pop_all()  # from here on it is the caller's
     return handle
 
 

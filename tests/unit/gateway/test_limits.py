@@ -332,3 +332,25 @@ async def test_who_uploads_nothing_is_not_asked_about(app: App, path: str) -> No
     limits = Limits(app, Settings(), admission)
     assert (await Call(path=path).through(limits)).status == 200
     assert (await Call().through(limits)).code == "broker-away"
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+async def test_a_body_is_bounded_whatever_the_method(
+    app: App, limits: Limits, method: str
+) -> None:
+    chunked = Call(
+        method=method, path="/healthz", headers={"transfer-encoding": "chunked"}
+    )
+    assert (await chunked.through(limits)).status == 411
+    large = Call(method=method, path="/healthz", headers={"content-length": "100000"})
+    assert (await large.through(limits)).status == 413
+    assert app.called == 0
+
+
+async def test_only_the_api_has_lanes(app: App) -> None:
+    """A form upload is interactive, whatever its address says, and so is its bound."""
+    admission = room_for_all()
+    admission.state.backlog["interactive"] = 10
+    limits = Limits(app, Settings(), admission)
+    call = await Call(path="/predict", query="lane=bulk").through(limits)
+    assert (call.status, call.code) == (429, "queue-full")

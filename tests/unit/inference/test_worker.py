@@ -539,3 +539,21 @@ async def test_a_worker_with_a_bug_ends_and_holds_nothing(bench: Bench) -> None:
     with pytest.raises(RuntimeError):
         async with asyncio.timeout(10):
             await bench.running
+
+
+async def test_a_broken_engine_ends_its_worker_and_blames_no_image(
+    bench: Bench,
+) -> None:
+    """What fails on noise as well is not the image's fault; the next process may do better."""
+
+    def fail(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise PictorError("the device is gone")
+
+    bench.engine.run = fail  # type: ignore[method-assign]
+    request_id = await bench.add(RED)
+    assert bench.running is not None
+    with pytest.raises(PictorError, match="device"):
+        async with asyncio.timeout(10):
+            await bench.running
+    assert await bench.redis.call("EXISTS", keys.result(request_id)) == 0
+    assert await bench.redis.call("XLEN", INTERACTIVE) == 1
