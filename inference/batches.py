@@ -72,9 +72,8 @@ class Batches:
         self._cost = cost
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._loop_cpu_s = time.thread_time()
-        self._turn = (
-            asyncio.Lock()
-        )  # the engine takes batches in the order of their decoding
+        # The engine takes batches in the order of their decoding.
+        self._turn = asyncio.Lock()
 
     def close(self) -> None:
         """Ends the engine's thread."""

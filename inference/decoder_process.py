@@ -85,9 +85,8 @@ def serve(
         slot, thumbnail_px, length = JOB.unpack(head)
         if (data := receive(connection, length)) is None:
             return
-        connection.sendall(
-            DONE.pack(BEGUN, 0, 0)
-        )  # from here on a death is this image's
+        # From here on a death is this image's.
+        connection.sendall(DONE.pack(BEGUN, 0, 0))
         allow_cpu(cpu_s)
         started = time.perf_counter()
         try:
@@ -105,9 +104,8 @@ def serve(
 def main(arguments: list[str]) -> None:
     """Arguments: socket and memory file (descriptors), preprocessing (JSON), pixels, CPU seconds."""
     end_with_parent(signal.SIGKILL)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # the worker says when to end, by closing
+    # The worker says when to end, by closing the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sock, shared, recipe, max_pixels, cpu_s = arguments
     preprocessing = msgspec.json.decode(recipe, type=Preprocessing)

@@ -200,9 +200,8 @@ def _configure(tf: Any, threads: int) -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(
-            1
-        )  # the network is one chain
+        # The network is one chain.
+        tf.config.threading.set_inter_op_parallelism_threads(1)
         for device in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
     except RuntimeError:

@@ -38,6 +38,7 @@ PASSING: Final = frozenset(
         "NOREPLICAS",
         "CLUSTERDOWN",
         "BUSY",
+        "TRYAGAIN",
     }
 )
 
@@ -136,9 +137,8 @@ class Worker:
                 else:
                     self._slots.release()
         except (LinkLost, ReplyError):
-            self._left = (
-                entries + self._left
-            )  # still ours; the next turn starts with them
+            # They are still ours, and the next turn starts with them.
+            self._left = entries + self._left
             raise
 
     @contextlib.asynccontextmanager

@@ -71,9 +71,7 @@ def resolve(folder: Path) -> ModelSpec:
     labels = load_labels(folder / "labels.csv")
     shared = {name: getattr(recipe, name) for name in Preprocessing.__struct_fields__}
     identity = digest(RECIPE, weights, recipe, labels)
-    name = re.sub(
-        r"[^A-Za-z0-9._-]+", "-", folder.name
-    )  # it becomes part of Redis' key names
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name)  # for messages
     return ModelSpec(
         name,
         identity,

@@ -237,9 +237,8 @@ async def test_two_gateways_share_one_port(data_dir: Path) -> None:
     """Both serve; a request that one has counted is in the metrics that either shows."""
     with System(data_dir, workers=1, gateways=2) as system:
         assert len(system.processes("gateway serve")) == 2
-        limits = httpx.Limits(
-            max_keepalive_connections=0
-        )  # each on a connection of its own
+        # Each request on a connection of its own.
+        limits = httpx.Limits(max_keepalive_connections=0)
         async with httpx.AsyncClient(
             base_url=system.url, timeout=60, limits=limits
         ) as client:
