@@ -11,6 +11,7 @@
         ├── EmptyFile         400     the file has no bytes
         ├── NotAnImage        400     its first bytes belong to no image format
         ├── BrokenImage       400     truncated or damaged
+        ├── TooSlow           408     its bytes do not come at the least pace
         ├── LengthRequired    411     a body whose length is not announced
         ├── TooLarge          413     more bytes than PICTOR_MAX_UPLOAD_MB
         ├── UnsupportedFormat 415     an image, but not JPEG, PNG, GIF or WebP
@@ -22,6 +23,7 @@
         ├── Busy              429     this gateway holds as many bytes as it may
         ├── NoWorker          503     nobody is there to do the work
         ├── BrokerAway        503     Redis does not answer
+        ├── BrokerFull        503     Redis has no memory or disk left
         ├── RequestLost       503     Redis lost the request in a crash
         └── DeadlinePassed    504     not answered within PICTOR_DEADLINE_S
 
@@ -104,6 +106,12 @@ class UnknownResult(RequestError):
     advice = "It has expired, or the id is not yours; send the picture again."
 
 
+class TooSlow(RequestError):
+    status, code = 408, "too-slow"
+    title = "The request did not arrive in time."
+    advice = "Send it again, over a better connection or smaller."
+
+
 class LengthRequired(RequestError):
     status, code = 411, "length-required"
     title = "The request does not say how long it is."
@@ -164,6 +172,12 @@ class BrokerAway(RequestError):
     status, code = 503, "broker-away"
     title = "The queue does not answer."
     advice = "Try again in a few seconds; nothing needs to be done on your side."
+
+
+class BrokerFull(RequestError):
+    status, code = 503, "broker-full"
+    title = "The queue has no room left to keep a request safe."
+    advice = "Try again in a few seconds; if it stays so, tell the operator."
 
 
 class RequestLost(RequestError):

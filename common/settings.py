@@ -68,6 +68,7 @@ class Settings(
     max_backlog_interactive: AtLeastOne = 2000  # entries
     max_backlog_bulk: AtLeastOne = 20000  # entries
     max_bytes_in_flight_mb: AtLeastOne = 256  # a gateway
+    max_connections: Annotated[int, Meta(ge=8, le=100_000)] = 4096  # a gateway
     worker_metrics_port: Port = 9101
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -92,6 +93,10 @@ class Settings(
     def stop_s(self) -> float:
         """How long a process may take to finish what it has, whatever the deadline."""
         return max(10.0, self.deadline_s)
+
+    def expires_s(self, *, keep: bool) -> float:
+        """How long a request may take: with its result kept, as long as that would be."""
+        return self.result_ttl_s if keep else self.deadline_s
 
     @property
     def max_upload_bytes(self) -> int:

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import sys
 import tempfile
@@ -14,14 +15,14 @@ from typing import Final
 
 from common import connections, logs, process
 from common.errors import StartError
-from common.listening import BACKLOG, listen
+from common.listening import listen
 from common.parent import end_with_parent
 from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
 
 REDIS_PATIENCE_S: Final = 10.0
-KEEP_ALIVE_S: Final = 75.0
+OTHER_DESCRIPTORS: Final = 128  # beside those of clients
 
 log = logs.get(__name__)
 
@@ -89,32 +90,41 @@ def _listener(settings: Settings, descriptor: int | None) -> socket.socket:
 
 async def serve(settings: Settings, descriptor: int) -> int:
     """One gateway process: Hypercorn on the listening socket it inherited."""
-    from hypercorn.asyncio import serve as hypercorn_serve
-    from hypercorn.config import Config
-
     from gateway.app import create_app
+    from gateway.server import Server
+    from gateway.service import of
 
     reporter = Reporter()
     logs.set_up("gateway", settings.log_level)
     stop = process.stop_event()
-    config = Config()
-    config.bind = [f"fd://{descriptor}"]
-    config.backlog = BACKLOG
-    config.graceful_timeout = settings.deadline_s + 1
-    config.shutdown_timeout = settings.deadline_s + 3
-    config.read_timeout = None
-    config.keep_alive_timeout = KEEP_ALIVE_S
-    config.include_server_header = False
-    config.errorlog = None
+    allow_descriptors(settings.max_connections + OTHER_DESCRIPTORS)
     app = create_app(settings)
 
-    async def ready() -> None:
+    def ready() -> None:
         reporter.ready()
         reporter.worked()
 
-    app.before_serving(ready)
-    await hypercorn_serve(app, config, shutdown_trigger=stop.wait)
+    server = Server(app, of(app).traffic, stop_s=settings.deadline_s + 1)
+    with socket.socket(fileno=descriptor) as listener:
+        await server.run(listener, stop, ready)
     return 0
+
+
+def allow_descriptors(wanted: int) -> None:
+    """Raises the soft limit on open files towards what the connections may need.
+
+    Raises:
+        StartError: the hard limit is lower.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise StartError(
+            f"PICTOR_MAX_CONNECTIONS needs {wanted} open files, and this system allows {hard}; "
+            "raise its limit (ulimit -n) or lower the setting"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> int:

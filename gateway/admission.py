@@ -12,15 +12,20 @@ from typing import Any, Final
 
 from common import keys, logs, process, wire
 from common.connections import Keeper, memory_share
-from common.errors import BrokerAway, NoWorker, QueueFull
+from common.errors import BrokerAway, BrokerFull, NoWorker, QueueFull
 from common.keys import LANES, Lane
 from common.link import LinkLost, ReplyError
 from gateway import metrics
 
 REFRESH_S: Final = 0.1
 DETAILS_S: Final = 1.0  # what changes slowly is read less often
-GRACE_S: Final = 2.0  # after Redis was away: workers need two beats to be seen again
+GRACE_S: Final = 3.0  # after Redis was away: workers need two beats to be seen again
+STALE_S: Final = 1.0  # what was read longer ago than this does not count
 MEMORY_SHARE: Final = 0.7  # of maxmemory; the rest is for results
+FULL_SHARE: Final = 0.95  # from here on the entries that wait are not what fills it
+WAIT_SHARE: Final = (
+    0.8  # of the deadline may be spent waiting; the estimate is no better
+)
 LONGEST_RETRY_S: Final = 60.0
 LEAST_RATE: Final = (
     0.1  # images a second; what a worker that has measured nothing is taken for
@@ -44,9 +49,21 @@ class State:
     memory: float = 0.0
 
     @property
-    def images_per_s(self) -> float:
-        """What all workers together classify a second."""
-        return sum(worker.images_per_s for worker in self.workers)
+    def rate(self) -> float:
+        """Images that all workers together classify a second, as they measure it."""
+        return max(sum(worker.images_per_s for worker in self.workers), LEAST_RATE)
+
+    @property
+    def emptied_s(self) -> float:
+        """Seconds until all that waits now has been run."""
+        return sum(self.backlog.values()) / self.rate
+
+    def wait_s(self, lane: Lane) -> float:
+        """Seconds until what is added to a lane now has been run; bulk goes last."""
+        ahead = (
+            self.backlog[lane] if lane == "interactive" else sum(self.backlog.values())
+        )
+        return (ahead + 1) / self.rate
 
 
 class Admission:
@@ -61,6 +78,7 @@ class Admission:
         self._returned_at = -math.inf
         self._tried = asyncio.Event()
         self.away: str = "Redis has not answered yet"  # why not, or empty
+        self.read_at = -math.inf  # by `time.monotonic`
         self.state = State()
 
     def start(self) -> None:
@@ -79,33 +97,47 @@ class Admission:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def check(self, lane: Lane, deadline_s: float) -> None:
-        """Lets a request in, or says why not.
+        """Lets a request in, at its headers, or says why not.
 
         Raises:
-            BrokerAway, NoWorker: nothing can be done now.
+            BrokerAway, BrokerFull, NoWorker: nothing can be done now.
             QueueFull: it would not fit, or expire before its turn.
         """
-        if self.away:
-            raise BrokerAway(retry_after_s=2)
-        state = self.state
-        in_grace = time.monotonic() - self._returned_at < GRACE_S
-        if not state.workers and not in_grace:
-            raise NoWorker(retry_after_s=5)
-        rate = max(state.images_per_s, LEAST_RATE)
-        backlog = state.backlog[lane]
-        ahead = backlog if lane == "interactive" else sum(state.backlog.values())
-        if backlog >= self._bounds[lane]:
+        self._alive()
+        state, bound = self.state, self._bounds[lane]
+        if state.memory >= FULL_SHARE:
+            raise BrokerFull(retry_after_s=self._within(state.emptied_s / 2))
+        if (backlog := state.backlog[lane]) >= bound:
             raise QueueFull(
-                retry_after_s=_within((backlog - self._bounds[lane] + 1) / rate)
+                retry_after_s=self._within((backlog - bound + 1) / state.rate)
             )
         if state.memory >= MEMORY_SHARE:
-            raise QueueFull(
-                retry_after_s=_within(sum(state.backlog.values()) / 2 / rate)
-            )
-        wait_s = (ahead + 1) / rate
-        if state.workers and wait_s > deadline_s:
-            raise QueueFull(retry_after_s=_within(wait_s - deadline_s))
+            raise QueueFull(retry_after_s=self._within(state.emptied_s / 2))
+        self._in_time(lane, deadline_s)
         state.backlog[lane] += 1  # counted again from Redis in a moment
+
+    def confirm(self, lane: Lane, deadline_s: float) -> None:
+        """Looks once more when the body is there, which may have taken long; raises as `check`."""
+        self._alive()
+        self._in_time(lane, deadline_s)
+
+    def _alive(self) -> None:
+        """Redis answers, and somebody is there to work."""
+        if self.away or time.monotonic() - self.read_at > STALE_S:
+            raise BrokerAway(retry_after_s=2)
+        in_grace = time.monotonic() - self._returned_at < GRACE_S
+        if not self.state.workers and not in_grace:
+            raise NoWorker(retry_after_s=5)
+
+    def _in_time(self, lane: Lane, deadline_s: float) -> None:
+        """Its turn comes early enough."""
+        wait_s = self.state.wait_s(lane) - WAIT_SHARE * deadline_s
+        if self.state.workers and wait_s > 0:
+            raise QueueFull(retry_after_s=self._within(wait_s))
+
+    @staticmethod
+    def _within(seconds: float) -> float:
+        return min(max(1.0, seconds), LONGEST_RETRY_S)
 
     def unready(self) -> str:
         """Why `/readyz` says no; empty where it says yes."""
@@ -133,7 +165,8 @@ class Admission:
             ("XLEN", keys.requests(self._model, lane)) for lane in LANES
         ]
         now = time.monotonic()
-        in_full = now - self._details_at >= DETAILS_S
+        # While there is nobody to work, the next beat is what everybody waits for.
+        in_full = now - self._details_at >= DETAILS_S or not self.state.workers
         if in_full:
             commands += [
                 ("TIME",),
@@ -149,12 +182,14 @@ class Admission:
             self.state.memory = memory_share(replies[-1])
             self._details_at = now
         self.state.backlog = dict(zip(LANES, replies[: len(LANES)], strict=True))
+        self.read_at = time.monotonic()
         if self.away:
             self.away = ""
-            self._returned_at = now
+            self._returned_at = self.read_at
         for lane, count in self.state.backlog.items():
             metrics.BACKLOG.labels(lane).set(count)
         metrics.WORKERS.set(len(self.state.workers))
+        metrics.TASKS.set(len(asyncio.all_tasks()))
 
     async def _workers(
         self, now: float, scored: Sequence[bytes]
@@ -179,7 +214,3 @@ class Admission:
             if worker is not None and worker.model == self._model:
                 workers.append(worker)
         return tuple(workers)
-
-
-def _within(seconds: float) -> float:
-    return min(max(1.0, seconds), LONGEST_RETRY_S)

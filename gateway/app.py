@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = (
         None  # gateway.limits counts, before the app is reached
     )
-    app.config["BODY_TIMEOUT"] = 30
+    app.config["BODY_TIMEOUT"] = None  # gateway.body has a pace
     app.config["RESPONSE_TIMEOUT"] = None
     for blueprint in (page, plain, v1, health, docs):
         app.register_blueprint(blueprint)
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> Quart:
     app.register_error_handler(Exception, _bug)
     app.before_serving(made.start)
     app.after_serving(made.stop)
-    limits = Limits(cast(Any, app.asgi_app), settings, made.admission)
+    limits = Limits(cast(Any, app.asgi_app), settings, made.admission, made.traffic)
     app.asgi_app = cast(Any, limits)  # type: ignore[method-assign]
     return app
 

@@ -49,6 +49,7 @@ async def classify(
     image = uploads.image_of(request.headers.get("Content-Type", ""), body)
     if len(image) > here.settings.max_upload_bytes:
         raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
+    here.admission.confirm(lane, here.settings.expires_s(keep=keep))
     job = Job(image, lane, top_k, thumbnail_px, here.settings.deadline_s)
     answer = await here.submitter.submit(job, keep=keep)
     timing = answer.success.timing

@@ -1,7 +1,7 @@
 """The outermost layer: refuses at the headers, bounds what is under way, marks every answer.
 
-Plain ASGI, before Quart reads anything. A body's length must be announced, so that the bytes of all
-uploads under way can be bounded before the first of them is read.
+Plain ASGI, before Quart reads anything. A body's length must be announced, so that one that will not
+fit is refused before the first byte of it is read; how it then arrives is `gateway.body`'s.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from common.keys import LANES, Lane
 from common.settings import MEGABYTE, Settings
 from gateway import metrics, problems
 from gateway.admission import Admission
+from gateway.body import Body, Message, Receive
 from gateway.headers import SECURITY
+from gateway.traffic import Traffic
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -61,13 +61,14 @@ class Exchange:
 class Limits:
     """ASGI middleware around the Quart app."""
 
-    def __init__(self, app: App, settings: Settings, admission: Admission) -> None:
+    def __init__(
+        self, app: App, settings: Settings, admission: Admission, traffic: Traffic
+    ) -> None:
         self._app = app
         self._admission = admission
         self._settings = settings
+        self._traffic = traffic
         self._largest_upload = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
-        self._most_in_flight = settings.max_bytes_in_flight_mb * MEGABYTE
-        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection event; only HTTP requests are our business."""
@@ -77,24 +78,30 @@ class Limits:
         headers = dict(scope["headers"])
         exchange = Exchange(_request_id(headers), time.monotonic())
         scope.setdefault("state", {})["exchange"] = exchange
-        sender = _Sender(scope, exchange, send)
-        length = 0
+        sender = _Sender(scope, exchange, send, self._traffic)
         try:
-            length = self._let_in(scope, headers)
+            self._let_in(scope, headers)
         except RequestError as error:
-            metrics.REFUSED.labels(error.code).inc()
             await sender.refuse(error, receive)
             return
-        self._in_flight += length
-        metrics.IN_FLIGHT.set(self._in_flight)
-        try:
-            await self._app(scope, receive, sender.send)
-        finally:
-            self._in_flight -= length
-            metrics.IN_FLIGHT.set(self._in_flight)
+        await self._through(scope, Body(receive, self._traffic), sender)
 
-    def _let_in(self, scope: Scope, headers: dict[bytes, bytes]) -> int:
-        """The announced length of a body that may come; raises where it may not."""
+    async def _through(self, scope: Scope, body: Body, sender: "_Sender") -> None:
+        """Hands a request to the app and counts it while it is there."""
+        traffic = self._traffic
+        traffic.enter()
+        try:
+            await self._app(scope, body, sender.send)
+        except RequestError as error:  # of its body, which the app does not read itself
+            if not sender.started:
+                await sender.refuse(error, None)
+        finally:
+            body.release()
+            traffic.leave()
+            metrics.IN_FLIGHT.set(traffic.received)
+
+    def _let_in(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Raises where a request may not come in."""
         method, path = scope["method"], scope["path"]
         length = _content_length(scope, headers)
         upload = method == "POST" and path in UPLOADS
@@ -106,26 +113,34 @@ class Limits:
             )
         if upload:
             # Under /v1 what takes longer is answered 202, and expires with its result.
-            settings = self._settings
-            expires_s = settings.result_ttl_s if path == KEEPS else settings.deadline_s
+            expires_s = self._settings.expires_s(keep=path == KEEPS)
             lane = _lane(scope) if path == KEEPS else "interactive"
-            self._admission.check(lane, expires_s)
-            if self._in_flight + length > self._most_in_flight:
+            traffic = self._traffic
+            if (
+                traffic.requests >= traffic.most_requests
+                or traffic.received + length > traffic.most_bytes
+            ):
                 raise Busy(retry_after_s=1)
-        return length
+            self._admission.check(lane, expires_s)
 
 
 class _Sender:
     """Adds to an answer what every answer carries, and counts it."""
 
-    def __init__(self, scope: Scope, exchange: Exchange, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, exchange: Exchange, send: Send, traffic: Traffic
+    ) -> None:
         self._path: str = scope["path"]
         self._method: str = scope["method"]
+        self._kept_alive = scope.get("http_version") != "2"
         self._exchange = exchange
         self._send = send
+        self._traffic = traffic
+        self.started = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.started = True
             exchange = self._exchange
             seconds = time.monotonic() - exchange.started
             timing = exchange.timing or f"total;dur={seconds * 1000:.1f}"
@@ -139,13 +154,19 @@ class _Sender:
                 (b"x-request-id", exchange.request_id.encode()),
                 (b"server-timing", timing.encode()),
             ]
+            if self._kept_alive and self._traffic.leaving.is_set():
+                message["headers"].append((b"connection", b"close"))
             route = self._path if self._path in ROUTES else "other"
             metrics.REQUESTS.labels(route, str(message["status"])).inc()
             metrics.DURATION.labels(route).observe(seconds)
         await self._send(message)
 
-    async def refuse(self, error: RequestError, receive: Receive) -> None:
-        """Says no, with the request's body unread, and ends the answer once that is dealt with."""
+    async def refuse(self, error: RequestError, receive: Receive | None) -> None:
+        """Says no, with the request's body unread, and ends the answer once that is dealt with.
+
+        Without `receive` the rest of the body is not waited for.
+        """
+        metrics.REFUSED.labels(error.code).inc()
         reply = problems.of_error(
             error, self._path, self._method, self._exchange.request_id
         )
@@ -160,7 +181,8 @@ class _Sender:
         await self.send(
             {"type": "http.response.body", "body": reply.body, "more_body": True}
         )
-        await _linger(receive)
+        if receive is not None:
+            await _linger(receive)
         await self.send({"type": "http.response.body", "body": b""})
 
 

@@ -26,7 +26,9 @@ REPLY = Histogram(
 )
 SHARED = Counter("pictor_shared", "Requests that joined an equal one under way.")
 WITHDRAWN = Counter(
-    "pictor_withdrawn", "Entries taken back because their client had left."
+    "pictor_withdrawn",
+    "Entries taken back because their client had left: unread (work saved), or read already.",
+    ["state"],
 )
 BACKLOG = Gauge(
     "pictor_backlog_entries",
@@ -45,3 +47,7 @@ IN_FLIGHT = Gauge(
     "Bytes of uploads being handled.",
     multiprocess_mode="livesum",
 )
+CONNECTIONS = Gauge(
+    "pictor_connections", "Open connections.", multiprocess_mode="livesum"
+)
+TASKS = Gauge("pictor_tasks", "Tasks of the event loop.", multiprocess_mode="livesum")

@@ -17,7 +17,6 @@ PLAIN_FAILURE: Final = b'{"success": false, "prediction": null, "score": null}'
 HTTP_TITLES: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "There is nothing here."),
     405: ("method-not-allowed", "This address does not take this method."),
-    408: ("too-slow", "The request did not arrive in time."),
 }
 
 OTHERWISE: Final = ("bad-request", "The request cannot be understood.")

@@ -168,16 +168,26 @@ class Replies:
             return
         self._background(self._read_again([waiter]))
 
-    def _background(self, reading: Coroutine[Any, Any, None]) -> None:
+    def _background(self, reading: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(reading)
         self._reads.add(task)  # the loop keeps only weak references
         task.add_done_callback(self._reads.discard)
+        return task
 
-    async def _find_lost(self) -> None:
-        try:
-            await truth.find_lost(self._reader, list(self._waiters.values()))
-        except (LinkLost, ReplyError) as error:
-            log.warning("lost requests cannot be told yet", reason=str(error))
+    async def _recover(self) -> None:
+        """After a connection was lost: what was missed, and what Redis itself has lost.
+
+        Redis may still be reading its file: until it has answered for all, it is asked again.
+        """
+        while True:
+            waiters = list(self._waiters.values())
+            try:
+                await self.read(waiters)
+                await truth.find_lost(self._reader, waiters)
+                return
+            except (LinkLost, ReplyError) as error:
+                log.warning("what was missed is not known yet", reason=str(error))
+            await asyncio.sleep(RECONNECT_S)
 
     async def _read_again(self, waiters: Sequence[Waiter]) -> None:
         try:
@@ -194,9 +204,11 @@ class Replies:
         while True:
             try:
                 await self._connect()
-                await self._read_again(list(self._waiters.values()))
-                self._background(self._find_lost())
-                await self._watch()
+                recovering = self._background(self._recover())
+                try:
+                    await self._watch()
+                finally:
+                    recovering.cancel()
             except (LinkLost, ReplyError, TimeoutError) as error:
                 log.warning("the subscription was lost", reason=str(error))
             self._tried.set()

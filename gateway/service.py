@@ -7,10 +7,11 @@ from typing import Final
 from quart import Quart, current_app
 
 from common.connections import Keeper
-from common.settings import Settings
+from common.settings import MEGABYTE, Settings
 from gateway.admission import Admission
 from gateway.replies import Replies
 from gateway.submit import Submitter
+from gateway.traffic import Traffic
 
 KEY: Final = "pictor"
 
@@ -25,6 +26,7 @@ class Service:
     """
 
     settings: Settings
+    traffic: Traffic
     admission: Admission
     replies: Replies
     submitter: Submitter
@@ -55,6 +57,10 @@ def make(settings: Settings) -> Service:
     replies = Replies(settings.redis_url, reading)
     return Service(
         settings,
+        Traffic(
+            most_bytes=settings.max_bytes_in_flight_mb * MEGABYTE,
+            most_requests=settings.max_connections,
+        ),
         Admission(
             reading,
             settings.model_name,
@@ -78,7 +84,12 @@ def make(settings: Settings) -> Service:
 
 def service() -> Service:
     """The service of the app that handles this request."""
-    found: Service = current_app.extensions[KEY]
+    return of(current_app)
+
+
+def of(app: Quart) -> Service:
+    """The service of an app."""
+    found: Service = app.extensions[KEY]
     return found
 
 

@@ -192,7 +192,8 @@ class Submitter:
                 ("EXEC",),
             )
         )
-        metrics.WITHDRAWN.inc(reply[-1][1])
+        was_read, was_there = reply[-1]
+        metrics.WITHDRAWN.labels("read" if was_read else "unread").inc(was_there)
 
     async def finish(self, within_s: float) -> None:
         """Waits for what is under way."""

@@ -1,6 +1,7 @@
 """Those who wait for a result, and the truth about it: what Redis holds, whatever was published."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -11,6 +12,7 @@ from common.errors import RequestLost
 from common.link import Command
 
 CHUNK: Final = 256  # keys an MGET
+NONE_LEFT: Final = (sys.maxsize, 0)  # an empty stream: all that were in it are gone
 
 log = logs.get(__name__)
 
@@ -43,6 +45,11 @@ class Waiter:
         self.entry_id: bytes | None = None
         self.stream = ""
         self.since = time.monotonic()
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where its entry stands among those of its stream, once that was added."""
+        return order(self.entry_id or b"0-0")
 
     def confirm(self) -> None:
         """Redis has confirmed the subscription."""
@@ -77,30 +84,41 @@ class Waiter:
 
 
 async def read(link: Keeper, waiters: Sequence[Waiter]) -> None:
-    """Reads the result keys of these waiters, and tells those whose entry is gone with its stream.
+    """Reads the result keys of these waiters, and tells those whose entry is surely gone.
+
+    Entries leave a stream in any order but enter it in that of their ids: one older than the first
+    that is left, without a result, was lost with its stream (a flush), and is not waited for.
 
     Raises:
         LinkLost, ReplyError: Redis did not answer.
     """
     for start in range(0, len(waiters), CHUNK):
         chunk = waiters[start : start + CHUNK]
+        # Before the command is sent: what is added later may not be in the reply.
         added = {waiter.id for waiter in chunk if waiter.entry_id is not None}
         streams = sorted({waiter.stream for waiter in chunk if waiter.stream})
         commands: list[Command] = [
             ("MULTI",),
             ("MGET", *(waiter.channel for waiter in chunk)),
-            *(("XLEN", stream) for stream in streams),
+            *(("XRANGE", stream, "-", "+", "COUNT", 1) for stream in streams),
             ("EXEC",),
         ]
-        found, *lengths = (await link.calls(commands))[-1]
-        empty = {
-            name for name, length in zip(streams, lengths, strict=True) if not length
+        found, *firsts = (await link.calls(commands))[-1]
+        oldest = {
+            name: order(entries[0][0]) if entries else NONE_LEFT
+            for name, entries in zip(streams, firsts, strict=True)
         }
         for waiter, data in zip(chunk, found, strict=True):
             if data is not None:
                 waiter.take(data)
-            elif waiter.id in added and waiter.stream in empty:
+            elif waiter.id in added and waiter.order < oldest[waiter.stream]:
                 waiter.lose()
+
+
+def order(entry_id: bytes) -> tuple[int, int]:
+    """An entry's id, ``<ms>-<n>``, as what it sorts by."""
+    ms, _, number = entry_id.partition(b"-")
+    return int(ms), int(number)
 
 
 async def find_lost(link: Keeper, waiters: Iterable[Waiter]) -> None:

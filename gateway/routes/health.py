@@ -36,8 +36,11 @@ async def healthz() -> Response:
 @document_response(Health, 503)
 async def readyz() -> Response:
     """Redis answers and a worker is warm."""
-    reason = service().admission.unready()
-    if not reason and not service().replies.connected:
+    here = service()
+    reason = here.admission.unready()
+    if here.traffic.leaving.is_set():
+        reason = "this process is about to stop"
+    elif not reason and not here.replies.connected:
         reason = "the subscription is being opened"
     return (
         _answer(Health("unready", reason), 503)

@@ -15,7 +15,6 @@ from common.errors import (
     from_code,
 )
 from gateway import catalogue, feedback
-from gateway.admission import LEAST_RATE
 from gateway.classify import classify, receipt_of
 from gateway.flights import StillRunning
 from gateway.problems import Problem
@@ -214,7 +213,7 @@ def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Response:
 def _accepted(request_id: str, lane: keys.Lane) -> Response:
     state = service().admission.state
     ahead = state.backlog[lane]
-    eta_ms = int(1000 * ahead / max(state.images_per_s, LEAST_RATE))
+    eta_ms = int(1000 * ahead / state.rate)
     response = _json(Accepted(request_id, "queued", ahead, eta_ms), 202)
     response.headers["Location"] = f"/v1/results/{request_id}"
     return response

@@ -8,7 +8,7 @@ import pytest
 
 from common import keys, wire
 from common.connections import Keeper
-from common.errors import BrokerAway, NoWorker, QueueFull
+from common.errors import BrokerAway, BrokerFull, NoWorker, QueueFull
 from common.keys import Lane
 from gateway import admission as module
 from gateway.admission import Admission, State, memory_share
@@ -25,7 +25,7 @@ def standing(
 ) -> Admission:
     """Admission that has read this."""
     admission = Admission(Keeper("unix:///nowhere"), "m", BOUNDS)
-    admission.away = ""
+    admission.away, admission.read_at = "", time.monotonic()
     admission.state = State(
         {"interactive": interactive, "bulk": bulk}, (worker(rate),), memory
     )
@@ -74,27 +74,56 @@ def test_a_lanes_bound_is_not_exceeded(lane: Lane, bound: int) -> None:
 
 
 def test_what_would_expire_is_refused_until_it_would_fit() -> None:
-    """10 images a second: of 100 that wait, the last would start after 10 s."""
-    assert retry_after(standing(interactive=99, rate=10), "interactive", 5) == 5
-    standing(interactive=99, rate=10).check("interactive", 10.1)
+    """10 images a second: the hundredth ends after 10 s, and 0.8 of the deadline are for waiting."""
+    assert retry_after(standing(interactive=99, rate=10), "interactive", 5) == 6
+    standing(interactive=99, rate=10).check("interactive", 12.6)
 
 
 def test_the_way_back_is_never_nearer_than_a_second_nor_farther_than_a_minute() -> None:
-    assert retry_after(standing(interactive=51, rate=10), "interactive", 5) == 1
+    assert retry_after(standing(interactive=42, rate=10), "interactive", 5) == 1
     assert retry_after(standing(bulk=999, rate=0.2), "bulk", 5) == 60
 
 
 def test_a_worker_that_has_measured_nothing_is_no_division_by_zero() -> None:
-    assert retry_after(standing(interactive=5, rate=0), "interactive") == 50
+    assert retry_after(standing(interactive=5, rate=0), "interactive") == 52
 
 
-@pytest.mark.parametrize(("memory", "fits"), [(0.69, True), (0.7, False), (1.2, False)])
+@pytest.mark.parametrize(
+    ("memory", "fits"), [(0.69, True), (0.7, False), (0.94, False)]
+)
 def test_room_is_kept_for_results(memory: float, fits: bool) -> None:
     admission = standing(memory=memory)
     if fits:
         admission.check("interactive", 10)
     else:
         assert retry_after(admission, "interactive") >= 1
+
+
+@pytest.mark.parametrize("memory", [0.95, 1.2])
+def test_a_server_that_is_full_keeps_nothing_safe(memory: float) -> None:
+    with pytest.raises(BrokerFull) as caught:
+        standing(memory=memory).check("interactive", 10)
+    assert caught.value.retry_after_s == 1
+
+
+def test_what_was_read_too_long_ago_does_not_count() -> None:
+    """Redis may hang: nobody waits for a time-out to be refused."""
+    admission = standing()
+    admission.read_at -= module.STALE_S + 0.1
+    with pytest.raises(BrokerAway):
+        admission.check("interactive", 10)
+
+
+def test_a_body_that_took_long_is_looked_at_again() -> None:
+    """Not for the bound, in which it is counted already."""
+    admission = standing(interactive=100, rate=1000)
+    admission.confirm("interactive", 10)
+    admission.state.workers = (worker(5),)
+    with pytest.raises(QueueFull):
+        admission.confirm("interactive", 10)
+    admission.state.workers = ()
+    with pytest.raises(NoWorker):
+        admission.confirm("interactive", 10)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +169,7 @@ async def test_it_reads_what_redis_knows(link: Keeper, admission: Admission) -> 
             await link.call("XADD", keys.requests("m", lane), "*", "x", "y")  # type: ignore[arg-type]
     await admission.read()
     assert {one.name for one in admission.state.workers} == {"one", "two"}
-    assert admission.state.images_per_s == 30
+    assert admission.state.rate == 30
     assert admission.state.backlog == {"interactive": 2, "bulk": 3}
     assert admission.unready() == ""
 
@@ -171,9 +200,20 @@ async def test_workers_have_two_beats_to_be_seen_after_redis_was_away(
     await admission.read()
     admission.check("interactive", 10)
     now = time.monotonic()
-    monkeypatch.setattr(module.time, "monotonic", lambda: now + 2.1)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now + module.GRACE_S + 0.1)
+    await admission.read()
     with pytest.raises(NoWorker):
         admission.check("interactive", 10)
+
+
+async def test_while_nobody_works_each_reading_looks_for_workers(
+    link: Keeper, admission: Admission
+) -> None:
+    await admission.read()
+    assert admission.unready()
+    await register(link, worker())
+    await admission.read()
+    assert admission.unready() == ""
 
 
 async def until(condition: Callable[[], bool]) -> None:

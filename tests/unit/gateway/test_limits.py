@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ import pytest
 
 from common import wire
 from common.connections import Keeper
-from common.settings import Settings
+from common.settings import MEGABYTE, Settings
 from gateway.admission import Admission, State
 from gateway.headers import SECURITY
 from gateway.limits import Limits
+from gateway.traffic import Traffic
 
 LARGEST = 1_000_000 + 64 * 1024  # of an upload, with what its form adds
 Headers = dict[str, str]
@@ -26,7 +28,8 @@ def room_for_all() -> Admission:
         Keeper("unix:///nowhere"), "m", {"interactive": 10, "bulk": 10}
     )
     worker = wire.Worker(1, "w", "m", "d", "litert", 1.0, 1.0, images_per_s=100)
-    admission.away, admission.state = "", State(workers=(worker,))
+    admission.away, admission.read_at = "", math.inf
+    admission.state = State(workers=(worker,))
     return admission
 
 
@@ -47,8 +50,11 @@ class Call:
     received: int = 0
     sent: list[dict[str, Any]] = field(default_factory=list)
     received_before_answer: int | None = None
+    pause: bool = False
 
     async def receive(self) -> dict[str, Any]:
+        if self.pause:
+            await asyncio.sleep(0)  # others get their turn
         if self.received >= len(self.body):
             return {"type": "http.disconnect"}
         chunk = self.body[self.received]
@@ -113,7 +119,15 @@ def app() -> App:
 @pytest.fixture
 def limits(app: App) -> Limits:
     values = {"PICTOR_MAX_UPLOAD_MB": "1", "PICTOR_MAX_BYTES_IN_FLIGHT_MB": "1"}
-    return Limits(app, Settings.parse(values), room_for_all())
+    return made(app, settings=Settings.parse(values))
+
+
+def made(
+    app: Any, admission: Admission | None = None, settings: Settings | None = None
+) -> Limits:
+    settings = settings or Settings()
+    traffic = Traffic(settings.max_bytes_in_flight_mb * MEGABYTE, most_requests=100)
+    return Limits(app, settings, admission or room_for_all(), traffic)
 
 
 async def test_what_is_within_the_limits_reaches_the_app(
@@ -131,9 +145,7 @@ async def test_what_is_not_http_is_passed_on(limits: Limits) -> None:
         seen.append(scope["type"])
 
     call = Call()
-    await Limits(app, Settings(), room_for_all())(
-        {"type": "lifespan"}, call.receive, call.send
-    )
+    await made(app)({"type": "lifespan"}, call.receive, call.send)
     assert seen == ["lifespan"]
 
 
@@ -267,7 +279,7 @@ async def test_an_answer_may_have_a_policy_of_its_own() -> None:
         scope["state"]["exchange"].timing = "queue;dur=1"
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    limits = Limits(app, Settings(), room_for_all())
+    limits = made(app)
     call = await Call("GET", "/docs", {}, ()).through(limits)
     names = [name.lower() for name, _ in call.sent[0]["headers"]]
     assert names.count(b"content-security-policy") == 1
@@ -285,16 +297,87 @@ async def test_bytes_in_flight_are_bounded_and_given_back(
         await leave.wait()
 
     app.hold = hold
-    headers = {"content-length": "600000"}
-    first = asyncio.create_task(Call(headers=headers).through(limits))
+    first = asyncio.create_task(large(600_000).through(limits))
     await inside.wait()
-    refused = await Call(headers=headers).through(limits)
+    refused = await large(600_000).through(limits)
     assert (refused.status, refused.code) == (429, "busy")
     assert refused.answer["retry-after"] == "1"
     small = asyncio.create_task(Call().through(limits))
     leave.set()
     assert (await first).status == (await small).status == 200
-    assert (await Call(headers=headers).through(limits)).status == 200
+    assert (await large(600_000).through(limits)).status == 200
+
+
+def large(size: int) -> Call:
+    """A request whose body comes in ten pieces."""
+    return Call(headers={"content-length": str(size)}, body=(b"x" * (size // 10),) * 10)
+
+
+async def test_what_is_announced_and_not_sent_takes_no_room(limits: Limits) -> None:
+    """Many who announce 0.9 MB each; only what has come counts, and that to the byte."""
+    stalled = large(900_000)
+    arrive = asyncio.Event()
+    deliver = stalled.receive
+
+    async def receive() -> dict[str, Any]:
+        if stalled.received == 1:
+            await arrive.wait()
+        return await deliver()
+
+    stalled.receive = receive  # type: ignore[method-assign]
+    waiting = asyncio.create_task(stalled.through(limits))
+    await asyncio.sleep(0)
+    assert (await large(900_000).through(limits)).status == 200
+    arrive.set()
+    assert (await waiting).status == 200
+
+
+async def test_who_would_exceed_the_bound_in_mid_body_is_refused_there(
+    limits: Limits, app: App
+) -> None:
+    """Two that fit alone and not together: one is told so, the other is served."""
+    calls = [large(800_000), large(800_000)]
+    for call in calls:
+        call.pause = True
+    await asyncio.gather(*(call.through(limits) for call in calls))
+    assert sorted(call.status for call in calls) == [200, 429]
+    assert (await large(900_000).through(limits)).status == 200
+
+
+async def test_a_body_that_stalls_is_cut_off(
+    limits: Limits, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.body.SPARE_S", 0.05)
+    call = Call(headers={"content-length": "100"})
+    call.receive = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+    async with asyncio.timeout(5):
+        await call.through(limits)
+    assert (call.status, call.code) == (408, "too-slow")
+
+
+async def test_requests_under_way_are_bounded(app: App) -> None:
+    limits = Limits(app, Settings(), room_for_all(), Traffic(10**6, most_requests=1))
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        inside.set()
+        await leave.wait()
+
+    app.hold = hold
+    first = asyncio.create_task(Call().through(limits))
+    await inside.wait()
+    assert (await Call().through(limits)).code == "busy"
+    leave.set()
+    assert (await first).status == 200
+
+
+async def test_who_is_about_to_leave_keeps_no_connection(app: App) -> None:
+    limits = made(app)
+    assert "connection" not in (await Call().through(limits)).answer
+    limits._traffic.leaving.set()
+    assert (await Call().through(limits)).answer["connection"] == "close"
+    http2 = await Call(http_version="2").through(limits)
+    assert "connection" not in http2.answer
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
@@ -305,18 +388,17 @@ async def test_bytes_are_given_back_also_when_the_app_fails(
         raise error
 
     app.hold = fail
-    headers = {"content-length": "900000"}
     for _ in range(3):
         with pytest.raises(error):
-            await Call(headers=headers).through(limits)
+            await large(900_000).through(limits)
     app.hold = None
-    assert (await Call(headers=headers).through(limits)).status == 200
+    assert (await large(900_000).through(limits)).status == 200
 
 
 async def test_an_upload_is_asked_about_before_it_is_read(app: App) -> None:
     admission = room_for_all()
     admission.state.backlog["bulk"] = 10
-    limits = Limits(app, Settings(), admission)
+    limits = made(app, admission)
     full = await Call(path="/v1/classify", query="top_k=1&lane=bulk").through(limits)
     assert (full.status, full.code) == (429, "queue-full")
     assert full.received_before_answer == 0
@@ -329,7 +411,7 @@ async def test_an_upload_is_asked_about_before_it_is_read(app: App) -> None:
 async def test_who_uploads_nothing_is_not_asked_about(app: App, path: str) -> None:
     admission = room_for_all()
     admission.away = "Redis does not answer"
-    limits = Limits(app, Settings(), admission)
+    limits = made(app, admission)
     assert (await Call(path=path).through(limits)).status == 200
     assert (await Call().through(limits)).code == "broker-away"
 
@@ -351,6 +433,6 @@ async def test_only_the_api_has_lanes(app: App) -> None:
     """A form upload is interactive, whatever its address says, and so is its bound."""
     admission = room_for_all()
     admission.state.backlog["interactive"] = 10
-    limits = Limits(app, Settings(), admission)
+    limits = made(app, admission)
     call = await Call(path="/predict", query="lane=bulk").through(limits)
     assert (call.status, call.code) == (429, "queue-full")

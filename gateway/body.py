@@ -1,0 +1,64 @@
+"""A request's body as it arrives: its bytes are counted, and they have to keep coming.
+
+Memory is bounded by what has been received, not by what was announced: a client that announces much
+and sends nothing takes no room from others. One that falls behind the least pace is cut off.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from common.errors import Busy, TooSlow
+from gateway.traffic import Traffic
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+LEAST_BYTES_PER_S: Final = 16 * 1024
+SPARE_S: Final = 5.0  # ahead of that pace, for the first byte and for pauses
+
+
+class Body:
+    """The receiving side of one request; in place of the server's ``receive``.
+
+    Attributes:
+        received: bytes so far; they count in `traffic` until `release`.
+    """
+
+    def __init__(self, receive: Receive, traffic: Traffic) -> None:
+        self._receive = receive
+        self._traffic = traffic
+        self._started = time.monotonic()
+        self._complete = False
+        self.received = 0
+
+    async def __call__(self) -> Message:
+        """The next message.
+
+        Raises:
+            TooSlow: the body does not come at the least pace.
+            Busy: this process holds as many bytes as it may.
+        """
+        if self._complete:  # what comes now is the end of the connection
+            return await self._receive()
+        due = self._started + SPARE_S + self.received / LEAST_BYTES_PER_S
+        try:
+            async with asyncio.timeout(due - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError:
+            raise TooSlow from None
+        if message["type"] == "http.request":
+            self._count(len(message.get("body", b"")))
+            self._complete = not message.get("more_body", False)
+        return message
+
+    def _count(self, size: int) -> None:
+        self.received += size
+        self._traffic.received += size
+        if self._traffic.received > self._traffic.most_bytes:
+            raise Busy(retry_after_s=1)
+
+    def release(self) -> None:
+        """The request has been answered; its bytes are held no more."""
+        self._traffic.received -= self.received

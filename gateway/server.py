@@ -1,0 +1,150 @@
+"""Hypercorn's connections on a listening socket that outlives this process.
+
+Hypercorn's own ``serve`` closes idle connections the moment it is told to stop, those accepted a moment
+ago among them, and its clients see a request fail. Here a process leaves in order; see `Server.run`.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, cast
+
+from hypercorn.asyncio.lifespan import Lifespan
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.utils import wrap_app
+
+from common.listening import BACKLOG
+from gateway import metrics
+from gateway.traffic import Traffic
+
+FIRST_REQUEST_S: Final = 10.0  # from connecting to the end of the first headers
+KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common load balancers
+NOTICE_S: Final = 1.0  # between saying that we leave and not accepting any more
+SETTLE_S: Final = 0.2  # for the headers of what was accepted last
+CLOSE_S: Final = 2.0
+LARGEST_HEAD_BYTES: Final = 16 * 1024
+FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nX-Error-Code: busy\r\nRetry-After: 1\r\n"
+    b"X-Error-Detail: Too many connections. Try again in a few seconds.\r\n"
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+
+def configuration(stop_s: float) -> Config:
+    """What Hypercorn is told; ``stop_s`` bounds the app's own end."""
+    config = Config()
+    config.shutdown_timeout = stop_s
+    config.read_timeout = None  # gateway.body has a pace instead
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.h11_max_incomplete_size = LARGEST_HEAD_BYTES
+    config.h2_max_header_list_size = LARGEST_HEAD_BYTES
+    config.include_server_header = False
+    config.errorlog = None
+    return config
+
+
+class _Connection(TCPServer):
+    """A connection whose first request must come sooner than any later one."""
+
+    _first = True
+
+    async def _idle_timeout(self) -> None:
+        timeout_s = FIRST_REQUEST_S if self._first else KEEP_ALIVE_S
+        self._first = False
+        with contextlib.suppress(TimeoutError):  # it has been idle for long enough
+            await asyncio.wait_for(cast(Any, self.context).terminated.wait(), timeout_s)
+        await asyncio.shield(self._initiate_server_close())
+
+
+class Server:
+    """Serves an app to a bounded number of connections."""
+
+    def __init__(self, app: Any, traffic: Traffic, *, stop_s: float) -> None:
+        self._config = configuration(stop_s)
+        self._app = wrap_app(app, self._config.wsgi_max_body_size, "asgi")
+        self._traffic = traffic
+        self._stop_s = stop_s
+        self._context = WorkerContext(None)
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def run(
+        self, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+    ) -> None:
+        """Serves until `stop` is set, then leaves in order: say so, stop accepting, finish, close.
+
+        Args:
+            listener: it stays open in the parent; who connects meanwhile waits there, or is
+                served by another process.
+            stop: set it to end.
+            ready: is called once connections are accepted.
+        """
+        async with self._lifespan():
+            server = await asyncio.start_server(
+                self._connected, sock=listener, backlog=BACKLOG
+            )
+            ready()
+            await stop.wait()
+            self._traffic.leaving.set()
+            if self._connections:
+                await asyncio.wait(self._connections, timeout=NOTICE_S)
+            server.close()
+            await self._quiet()
+            await self._context.terminated.set()
+            await self._closed()
+
+    async def _quiet(self) -> None:
+        """Returns when nothing is under way, or has been for too long."""
+        await asyncio.sleep(SETTLE_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._stop_s):
+                await self._traffic.quiet.wait()
+
+    async def _closed(self) -> None:
+        """Returns when all connections are closed, the last of them by force."""
+        if self._connections:
+            _, left = await asyncio.wait(self._connections, timeout=CLOSE_S)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=CLOSE_S)
+
+    async def _connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if len(self._connections) >= self._traffic.most_requests:
+            metrics.REFUSED.labels("connections").inc()
+            writer.write(FULL)
+            writer.close()
+            return
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._connections.add(task)
+        task.add_done_callback(self._left)
+        metrics.CONNECTIONS.set(len(self._connections))
+        loop = asyncio.get_running_loop()
+        # Only `_closed` cancels it; asyncio would log that as an error.
+        with contextlib.suppress(asyncio.CancelledError):
+            await _Connection(
+                self._app, loop, self._config, self._context, {}, reader, writer
+            )
+
+    def _left(self, task: "asyncio.Task[None]") -> None:
+        self._connections.discard(task)
+        metrics.CONNECTIONS.set(len(self._connections))
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self) -> AsyncIterator[None]:
+        """The app's start and end."""
+        lifespan = Lifespan(self._app, self._config, asyncio.get_running_loop(), {})
+        task = asyncio.create_task(lifespan.handle_lifespan())
+        await lifespan.wait_for_startup()
+        if task.done():
+            task.result()
+        try:
+            yield
+        finally:
+            await lifespan.wait_for_shutdown()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
