@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from common.errors import PictorError
-from common.keys import partition_of
+from common.keys import Lane, partition_of
 
 VERSION: Final = 1
 MAX_TOP_K: Final = 20
@@ -103,6 +103,21 @@ class Expired(msgspec.Struct, frozen=True, array_like=True, tag="expired"):
 Ended = Success | Failure | Expired
 
 
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """A request that was answered 202 and goes on: what is known of it until it has ended.
+
+    Attributes:
+        owner: who may ask; empty where no keys are in use.
+        lane: where it waits.
+        ahead: entries in its lane when it was accepted; later there are no more.
+    """
+
+    version: int
+    owner: str
+    lane: Lane
+    ahead: int
+
+
 class Worker(msgspec.Struct, frozen=True, array_like=True):
     """A worker's details, beside its place in the sorted set.
 
@@ -169,6 +184,7 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
 encode: Final = msgspec.msgpack.Encoder().encode
 read_request: Final[Callable[[bytes], Request]] = _reader(Request)
 read_ended: Final[Callable[[bytes], Ended]] = _reader(Ended)
+read_pending: Final[Callable[[bytes], Pending]] = _reader(Pending)
 read_worker: Final[Callable[[bytes], Worker]] = _reader(Worker)
 read_report: Final[Callable[[bytes], Report]] = _reader(Report)
 read_known: Final[Callable[[bytes], Known]] = _reader(Known)

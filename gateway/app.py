@@ -6,8 +6,8 @@ from quart import Quart, Response, request
 from quart_schema import QuartSchema, hide
 from werkzeug.exceptions import HTTPException
 
-from common import logs
-from common.errors import BrokerAway, RequestError
+from common import logs, wire
+from common.errors import BrokerAway, RequestError, RequestLost
 from common.link import LinkLost, ReplyError
 from common.settings import Settings
 from gateway import metrics, problems, service
@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> Quart:
     app.register_error_handler(RequestError, _refused)
     app.register_error_handler(LinkLost, _broker_away)
     app.register_error_handler(ReplyError, _broker_away)
+    app.register_error_handler(wire.WireError, _unreadable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _bug)
     app.before_serving(made.start)
@@ -80,6 +81,15 @@ async def _broker_away(error: Exception) -> Response:
         "Redis failed a request", reason=str(error), request_id=exchange().request_id
     )
     return await _refused(BrokerAway(retry_after_s=2))
+
+
+async def _unreadable(error: Exception) -> Response:
+    log.error(
+        "what Redis holds cannot be read",
+        reason=str(error),
+        request_id=exchange().request_id,
+    )
+    return await _refused(RequestLost())
 
 
 async def _http_error(error: HTTPException) -> Any:

@@ -1,5 +1,6 @@
 """What the three upload routes have in common: the body in, an answer and its receipt out."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -34,23 +35,25 @@ async def classify(
     top_k: int = 5,
     thumbnail_px: int = 0,
     keep: bool = False,
+    wait_s: float = math.inf,
 ) -> Receipt:
     """Classifies the picture in this request's body.
+
+    Args:
+        lane: where it waits.
+        top_k: how many predictions, 1 to MAX_TOP_K.
+        thumbnail_px: longest side of the thumbnail, 0 for none.
+        keep: past the deadline the request goes on, to be asked about later.
+        wait_s: the client's own deadline; the shorter one counts.
 
     Raises:
         RequestError: there is none, or how it ended instead.
         gateway.flights.StillRunning: past the deadline, with `keep`.
     """
-    this = exchange()
-    body = cast(bytes, await request.get_data(cache=False))
-    uploaded_s = time.monotonic() - this.started
-    metrics.UPLOAD.observe(uploaded_s)
-    here = service()
-    image = uploads.image_of(request.headers.get("Content-Type", ""), body)
-    if len(image) > here.settings.max_upload_bytes:
-        raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
-    here.admission.confirm(lane, here.settings.expires_s(keep=keep))
-    job = Job(image, lane, top_k, thumbnail_px, here.settings.deadline_s)
+    this, here = exchange(), service()
+    image, uploaded_s = await _image(lane, keep=keep)
+    deadline_s = min(wait_s, here.settings.deadline_s)
+    job = Job(image, lane, top_k, thumbnail_px, deadline_s)
     answer = await here.submitter.submit(job, keep=keep)
     timing = answer.success.timing
     worker_ms = timing.queue_ms + timing.decode_ms + timing.inference_ms
@@ -59,6 +62,31 @@ async def classify(
     receipt = receipt_of(timing, upload_ms=uploaded_s * 1000, reply_ms=reply_ms)
     this.timing = ", ".join(f"{name};dur={ms}" for name, ms in receipt.items())
     return Receipt(answer.success, receipt)
+
+
+async def defer(*, lane: Lane, top_k: int) -> str:
+    """Accepts the picture in this request's body and returns the request's id.
+
+    Raises:
+        RequestError: there is none, or it cannot be kept safe.
+    """
+    here = service()
+    image, _ = await _image(lane, keep=True)
+    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s)
+    return await here.deferrer.accept(job, here.admission.state.backlog[lane])
+
+
+async def _image(lane: Lane, *, keep: bool) -> tuple[bytes, float]:
+    """The image in this request's body, and the seconds it took to arrive."""
+    this, here = exchange(), service()
+    body = cast(bytes, await request.get_data(cache=False))
+    uploaded_s = time.monotonic() - this.started
+    metrics.UPLOAD.observe(uploaded_s)
+    image = uploads.image_of(request.headers.get("Content-Type", ""), body)
+    if len(image) > here.settings.max_upload_bytes:
+        raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
+    here.admission.confirm(lane, here.settings.expires_s(keep=keep))
+    return image, uploaded_s
 
 
 def receipt_of(

@@ -8,7 +8,7 @@ reconnect at once, in quiet times once a second, and at the deadline.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from common import logs, process, wire
@@ -17,6 +17,7 @@ from common.errors import BrokerAway
 from common.link import Link, LinkLost, ReplyError
 from gateway import metrics
 from gateway import waiters as truth
+from gateway.subscription import Subscription
 from gateway.waiters import Waiter
 
 SENTINEL: Final = (
@@ -29,30 +30,6 @@ SWEEP_S: Final = 1.0
 UNSUBSCRIBE_AT: Final = 16  # channels a command
 
 log = logs.get(__name__)
-
-
-class Subscription(Link):
-    """A link in subscriber mode: what arrives is pushed, not answered."""
-
-    def __init__(self, pushed: Callable[[list[Any]], None]) -> None:
-        super().__init__()
-        self._pushed = pushed
-
-    def deliver(self, reply: Any) -> None:
-        if (
-            isinstance(reply, list)
-            and reply
-            and reply[0]
-            in (
-                b"message",
-                b"subscribe",
-                b"unsubscribe",
-                b"pong",
-            )
-        ):
-            self._pushed(reply)
-        else:
-            super().deliver(reply)
 
 
 class Replies:

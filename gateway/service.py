@@ -9,6 +9,7 @@ from quart import Quart, current_app
 from common.connections import Keeper
 from common.settings import MEGABYTE, Settings
 from gateway.admission import Admission
+from gateway.deferred import Deferrer
 from gateway.replies import Replies
 from gateway.submit import Submitter
 from gateway.traffic import Traffic
@@ -30,6 +31,7 @@ class Service:
     admission: Admission
     replies: Replies
     submitter: Submitter
+    deferrer: Deferrer
     link: Keeper
     hot: Keeper
 
@@ -44,6 +46,7 @@ class Service:
     async def stop(self) -> None:
         """Finishes what is under way, then disconnects."""
         await self.submitter.finish(self.settings.deadline_s)
+        await self.deferrer.finish(self.settings.deadline_s)
         await self.admission.stop()
         await self.replies.stop()
         await self.link.close()
@@ -77,6 +80,7 @@ def make(settings: Settings) -> Service:
             share=settings.cache_ttl_s > 0,
             result_ttl_s=settings.result_ttl_s,
         ),
+        Deferrer(hot, settings.model_name, settings.result_ttl_s),
         reading,
         hot,
     )

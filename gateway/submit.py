@@ -12,10 +12,9 @@ from typing import Final
 
 from common import keys, logs, wire
 from common.connections import Keeper
-from common.errors import BrokerAway, DeadlinePassed, QueueFull, RequestError, from_code
-from common.keys import GROUP
+from common.errors import BrokerAway, DeadlinePassed, RequestError, from_code
 from common.link import LinkLost, ReplyError
-from gateway import metrics
+from gateway import entries, metrics
 from gateway.flights import Answer, Flight, Job, StillRunning
 from gateway.replies import Replies
 from gateway.waiters import Left, Waiter
@@ -25,6 +24,8 @@ SHARING_S: Final = 1.0
 UNKNOWN_FATE_S: Final = (
     2.0  # how long a result may still come after an XADD without an answer
 )
+
+ANY_NUMBER: Final = 2**31  # of entries ahead; how many there were is not known
 
 log = logs.get(__name__)
 
@@ -106,18 +107,17 @@ class Submitter:
         except TimeoutError:
             if not keep:
                 raise DeadlinePassed(retry_after_s=1) from None
-            await self._keep(flight, job.owner)
+            await self._keep(flight, job)
             raise StillRunning(flight.id) from None
         finally:
             flight.leave()
 
-    async def _keep(self, flight: Flight, owner: str) -> None:
+    async def _keep(self, flight: Flight, job: Job) -> None:
         """Writes down that the id lives, before anybody is told so."""
-        ttl_ms = max(1, int((flight.expires_at - time.monotonic()) * 1000))
+        ttl_ms = int((flight.expires_at - time.monotonic()) * 1000)
+        known = wire.Pending(wire.VERSION, job.owner, job.lane, ANY_NUMBER)
         try:
-            await self._link.call(
-                "SET", keys.pending(flight.id), b"o" + owner.encode(), "PX", ttl_ms
-            )
+            await self._link.call(*entries.pending(flight.id, known, ttl_ms))
         except (LinkLost, ReplyError) as error:
             raise BrokerAway(retry_after_s=1) from error
         flight.kept = True
@@ -142,17 +142,11 @@ class Submitter:
                 del self._flights[flight.key]
 
     async def _add(self, waiter: Waiter, request: wire.Request, job: Job) -> None:
-        stream = keys.requests(self._model, job.lane)
+        waiter.stream = keys.requests(self._model, job.lane)
         try:
-            waiter.entry_id = await self._link.call(
-                "XADD", stream, "*", "h", wire.encode(request), "img", job.image
+            waiter.entry_id = await entries.add(
+                self._link, waiter.stream, request, job.image, job.lane
             )
-            waiter.stream = stream
-        except ReplyError as error:
-            if error.kind == "OOM":
-                raise QueueFull(retry_after_s=2) from error
-            log.error("Redis refused a request", reason=str(error))
-            raise BrokerAway(retry_after_s=2) from error
         except LinkLost as error:
             # It may have been added: a result may still come.
             await asyncio.wait({waiter.ended}, timeout=UNKNOWN_FATE_S)
@@ -168,8 +162,8 @@ class Submitter:
             pass  # how it stands is looked up below
         try:
             if flight.left:
-                if not flight.kept:
-                    await self._withdraw(waiter)
+                if not flight.kept and waiter.entry_id is not None:
+                    await entries.withdraw(self._link, waiter.stream, waiter.entry_id)
             else:
                 await self._replies.read([waiter])  # once at the deadline: the truth
                 if waiter.ended.done():
@@ -179,21 +173,6 @@ class Submitter:
                 "how a request stands is unknown", id=flight.id, reason=str(error)
             )
         raise DeadlinePassed(retry_after_s=1)
-
-    async def _withdraw(self, waiter: Waiter) -> None:
-        """Takes an entry that nobody waits for off the stream."""
-        if waiter.entry_id is None:
-            return
-        reply = await self._link.calls(
-            (
-                ("MULTI",),
-                ("XACK", waiter.stream, GROUP, waiter.entry_id),
-                ("XDEL", waiter.stream, waiter.entry_id),
-                ("EXEC",),
-            )
-        )
-        was_read, was_there = reply[-1]
-        metrics.WITHDRAWN.labels("read" if was_read else "unread").inc(was_there)
 
     async def finish(self, within_s: float) -> None:
         """Waits for what is under way."""

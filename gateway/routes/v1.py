@@ -1,5 +1,7 @@
 """The full contract under ``/v1``; described by ``/openapi.json``."""
 
+import math
+import sys
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
@@ -15,8 +17,9 @@ from common.errors import (
     from_code,
 )
 from gateway import catalogue, feedback
-from gateway.classify import classify, receipt_of
+from gateway.classify import classify, defer, receipt_of
 from gateway.flights import StillRunning
+from gateway.preference import preferred_wait_s
 from gateway.problems import Problem
 from gateway.service import service
 
@@ -113,13 +116,19 @@ class Stored(msgspec.Struct, frozen=True):
 async def post_classify() -> Response:
     """Classifies one picture, sent as the form field ``file`` or as the raw body.
 
-    Past the deadline the answer is 202, and the result can be fetched later.
+    Past the deadline the answer is 202, and the result can be fetched later; with
+    ``Prefer: respond-async`` (RFC 7240) at once, or after its ``wait`` seconds.
     """
     query = _query(ClassifyQuery)
+    wait_s = preferred_wait_s(request.headers.getlist("Prefer"))
+    lane, top_k = query.lane, query.top_k
     try:
-        receipt = await classify(lane=query.lane, top_k=query.top_k, keep=True)
+        if wait_s == 0:
+            return _preferred(_accepted(await defer(lane=lane, top_k=top_k), lane))
+        receipt = await classify(lane=lane, top_k=top_k, keep=True, wait_s=wait_s)
     except StillRunning as running:
-        return _accepted(running.id, query.lane)
+        answer = _accepted(running.id, lane)
+        return answer if math.isinf(wait_s) else _preferred(answer)
     return _classified(receipt.success, receipt.timing_ms)
 
 
@@ -133,7 +142,8 @@ async def get_result(request_id: str) -> Response:
     if result is None:
         if pending is None:
             raise UnknownResult
-        return _accepted(request_id, "interactive")
+        known = wire.read_pending(pending)
+        return _accepted(request_id, known.lane, known.ahead)
     ended = wire.read_ended(result)
     if isinstance(ended, wire.Success):
         return _classified(ended, receipt_of(ended.timing))
@@ -210,13 +220,19 @@ def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Response:
     )
 
 
-def _accepted(request_id: str, lane: keys.Lane) -> Response:
+def _accepted(request_id: str, lane: keys.Lane, at_most: int = sys.maxsize) -> Response:
     state = service().admission.state
-    ahead = state.backlog[lane]
+    ahead = min(state.backlog[lane], at_most)
     eta_ms = int(1000 * ahead / state.rate)
     response = _json(Accepted(request_id, "queued", ahead, eta_ms), 202)
     response.headers["Location"] = f"/v1/results/{request_id}"
+    response.headers["Retry-After"] = str(max(1, math.ceil(eta_ms / 1000)))
     return response
+
+
+def _preferred(answer: Response) -> Response:
+    answer.headers["Preference-Applied"] = "respond-async"
+    return answer
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> Response:

@@ -435,7 +435,8 @@ async def test_a_request_that_is_kept_goes_on_past_the_deadline(
         await waiting
     assert caught.value.id == entry.request.id
     pending = keys.pending(entry.request.id)
-    assert await gateway.link.call("GET", pending) == b"ome"
+    known = wire.read_pending(await gateway.link.call("GET", pending))
+    assert (known.owner, known.lane) == ("me", "interactive")
     assert 0 < await gateway.link.call("PTTL", pending) <= 30_000
     assert 29_000 <= entry.request.expires_ms <= 30_000
     await gateway.submitter.finish(5)  # nobody waits here any more, and yet:
@@ -467,11 +468,11 @@ async def test_who_keeps_a_request_may_leave_before_being_told(
     await until(withdrawn)
 
 
-async def test_without_room_for_the_entry_the_queue_is_full(
+async def test_without_room_for_the_entry_nothing_is_accepted(
     own_gateway: Gateway,
 ) -> None:
     await own_gateway.link.call("CONFIG", "SET", "maxmemory", "1")
-    with pytest.raises(errors.QueueFull):
+    with pytest.raises(errors.BrokerFull):
         await own_gateway.submit()
 
 
