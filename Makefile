@@ -9,7 +9,7 @@ PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-containers load limit throughput accuracy check format lock clean
+.PHONY: help setup setup-dev run renew test test-containers load limit throughput accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -36,6 +36,9 @@ $(DEV): $(RUN)
 
 run: $(RUN) ## setup, then server, workers and gateway; prints the address when ready; Ctrl-C ends it
 	@exec $(BIN)/python -m common
+
+renew: $(RUN) ## a running Pictor's workers and gateways, replaced in turn; nobody notices
+	@$(BIN)/python -m common.renew
 
 test: $(DEV) ## setup, then unit and integration tests, integration under both engines
 	@$(BIN)/python -m pytest tests tests/containers/test_files.py

@@ -6,6 +6,7 @@ This process only starts, watches and stops; it imports neither part.
 import asyncio
 import contextlib
 import fcntl
+import os
 import shutil
 import signal
 import socket
@@ -57,6 +58,9 @@ def lock(data_path: Path) -> IO[str]:
                 f"PICTOR_DATA_DIR {data_path} has {free // MEGABYTE} MB left; "
                 f"{LEAST_DISK_BYTES // MEGABYTE} MB are needed"
             )
+        handle.truncate(0)
+        handle.write(str(os.getpid()))  # for `common.renew`
+        handle.flush()
         undo.pop_all()  # from here on it is the caller's
     return handle
 
@@ -128,6 +132,13 @@ async def serve(
     else:
         settings, own_server = embedded_server(settings)
     supervisor = Supervisor()
+
+    async def renew() -> (
+        None
+    ):  # the parents do it, each for its own; server and port stay
+        supervisor.signal_to(("inference", "gateway"), signal.SIGUSR1)
+
+    process.on_renew(renew)
     try:
         if await process.before(
             stop, start_all(supervisor, parts(settings, listener, own_server))

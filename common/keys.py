@@ -48,6 +48,11 @@ def worker(name: str, partition: int = 0) -> str:
     return f"pictor:{{{partition}}}:worker:{name}"
 
 
+def trouble(partition: int = 0) -> str:
+    """Says that workers keep dying, in words, while they do."""
+    return f"pictor:{{{partition}}}:trouble"
+
+
 def labels(model_digest: str, partition: int = 0) -> str:
     """The categories of a model (``wire.Labels``), written by its workers."""
     return f"pictor:{{{partition}}}:labels:{model_digest}"

@@ -60,6 +60,26 @@ def stop_event() -> asyncio.Event:
     return event
 
 
+def on_renew(renew: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Has SIGUSR1 renew what this process keeps running, one renewal at a time."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def once() -> None:
+        try:
+            await renew()
+            log.info("renewed")
+        except StartError as error:
+            log.error("not renewed; the old processes go on", reason=str(error))
+
+    def start() -> None:
+        if not running:
+            task = asyncio.create_task(once())
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, start)
+
+
 def essential(task: "asyncio.Task[None]") -> None:
     """Ends this process in order if a task that must never end does; another takes its place."""
 

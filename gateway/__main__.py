@@ -14,6 +14,7 @@ import tempfile
 from typing import Final
 
 from common import connections, logs, process
+from common.deaths import Deaths
 from common.errors import StartError
 from common.listening import listen
 from common.parent import end_with_parent
@@ -37,6 +38,7 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
             "PICTOR_REDIS_URL is empty; only 'make run' starts a server of its own"
         )
     supervisor = Supervisor()
+    process.on_renew(supervisor.renew)
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listener(settings, descriptor))
         await connections.check(settings.redis_url, REDIS_PATIENCE_S)
@@ -64,8 +66,7 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
 
 
 async def _start(supervisor: Supervisor, settings: Settings, descriptor: int) -> None:
-    from prometheus_client.multiprocess import mark_process_dead
-
+    deaths = Deaths()
     arguments = ("gateway", "serve", "--descriptor", str(descriptor))
     await asyncio.gather(
         *(
@@ -75,7 +76,7 @@ async def _start(supervisor: Supervisor, settings: Settings, descriptor: int) ->
                     (sys.executable, "-m", *arguments),
                     settings.environment(),
                     stop_s=settings.stop_s + 4,
-                    ended=mark_process_dead,
+                    ended=deaths.ended,
                     descriptors=(descriptor,),
                 )
             )

@@ -42,11 +42,13 @@ class State:
         backlog: entries a lane, those being worked on included.
         workers: live workers of our model.
         memory: used share of maxmemory; 0 where there is no bound.
+        trouble: that workers keep dying, in words; or nothing.
     """
 
     backlog: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     workers: tuple[wire.Worker, ...] = ()
     memory: float = 0.0
+    trouble: str = ""
 
     @property
     def rate(self) -> float:
@@ -144,7 +146,7 @@ class Admission:
         if self.away:
             return self.away
         if not self.state.workers:
-            return "no worker is warm"
+            return f"no worker is warm; {self.state.trouble}".rstrip("; ")
         return ""
 
     async def _keep_reading(self) -> None:
@@ -171,14 +173,16 @@ class Admission:
             commands += [
                 ("TIME",),
                 ("ZRANGE", keys.workers(), 0, -1, "WITHSCORES"),
+                ("GET", keys.trouble()),
                 ("INFO", "memory"),
             ]
         replies = await self._link.calls(commands)
         if in_full:
-            seconds, micros = replies[-3]
+            (seconds, micros), scored, trouble = replies[-4:-1]
             self.state.workers = await self._workers(
-                int(seconds) + int(micros) / 1e6, replies[-2]
+                int(seconds) + int(micros) / 1e6, scored
             )
+            self.state.trouble = (trouble or b"").decode()
             self.state.memory = memory_share(replies[-1])
             self._details_at = now
         self.state.backlog = dict(zip(LANES, replies[: len(LANES)], strict=True))

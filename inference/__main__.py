@@ -11,6 +11,8 @@ import tempfile
 from typing import Final
 
 from common import connections, logs, process
+from common.connections import Keeper
+from common.deaths import Deaths
 from common.errors import StartError
 from common.parent import PARENT_VARIABLE, end_with_parent
 from common.process import Reporter
@@ -31,12 +33,15 @@ async def parent(settings: Settings) -> int:
         )
     await connections.check(settings.redis_url, REDIS_PATIENCE_S)
     supervisor = Supervisor()
+    process.on_renew(supervisor.renew)
+    link = Keeper(settings.redis_url, name="inference")
     with tempfile.TemporaryDirectory(prefix="pictor-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         try:
             if await process.before(stop, prepare(settings)):
                 serve_metrics(settings, folder)
-                await process.before(stop, start_workers(supervisor, settings))
+                deaths = Deaths(link)
+                await process.before(stop, start_workers(supervisor, settings, deaths))
             if not stop.is_set():
                 reporter.ready()
                 reporter.worked()
@@ -47,6 +52,7 @@ async def parent(settings: Settings) -> int:
             return process.EXIT_CANNOT_START
         finally:
             await supervisor.stop_together()
+            await link.close()
     return 0
 
 
@@ -83,10 +89,10 @@ async def prepare(settings: Settings) -> None:
         raise ChildFailed("inference.prepare", status)
 
 
-async def start_workers(supervisor: Supervisor, settings: Settings) -> None:
+async def start_workers(
+    supervisor: Supervisor, settings: Settings, deaths: Deaths
+) -> None:
     """Starts all workers at once; returns when each has warmed up."""
-    from prometheus_client.multiprocess import mark_process_dead
-
     await asyncio.gather(
         *(
             supervisor.start(
@@ -95,7 +101,7 @@ async def start_workers(supervisor: Supervisor, settings: Settings) -> None:
                     (sys.executable, "-m", "inference", "worker", str(number)),
                     settings.environment(),
                     stop_s=settings.stop_s,
-                    ended=mark_process_dead,
+                    ended=deaths.ended,
                 )
             )
             for number in range(1, settings.worker_count + 1)

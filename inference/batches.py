@@ -6,7 +6,7 @@ the rest; `infer` runs the engine.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -52,6 +52,21 @@ class Batch:
     waited_ms: dict[bytes, float]
     decode_ms: float
     decoded_at: float = field(default_factory=time.perf_counter)
+
+    @property
+    def size(self) -> int:
+        """Entries, those included that need not be run."""
+        return len(self.waited_ms)
+
+    def keep(self, wanted: Callable[[Entry], bool]) -> bool:
+        """Drops pictures that nobody wants any more, withdrawn meanwhile; whether any is left."""
+        kept = [at for at, group in enumerate(self.groups) if any(map(wanted, group))]
+        if len(kept) < len(self.groups):
+            metrics.ENDED.labels("dropped").inc(len(self.groups) - len(kept))
+            self.groups = [self.groups[at] for at in kept]
+            self.thumbnails = [self.thumbnails[at] for at in kept]
+            self.pixels = self.pixels[kept]
+        return bool(kept)
 
 
 class Batches:

@@ -19,6 +19,7 @@ BEAT_S: Final = 1.0
 RECLAIM_MS: Final = 3000  # three missed beats, whoever owns the entry
 BLOCK_MS: Final = 500  # how long a read waits, and a stop may take to be noticed
 SPARE_BLOCK_S: Final = 3.0  # a blocking read that takes this much longer is lost
+FORGOTTEN_MS: Final = 3_600_000  # a consumer idle for this long has died
 DEAD_LETTERS: Final = 1000  # kept in the dead stream, the newest
 
 log = logs.get(__name__)
@@ -174,6 +175,25 @@ class Consumer:
             if owned:
                 claim: Command = ("XCLAIM", stream, GROUP, self.name, int(BEAT_S * 500))
                 await self._link.call(*claim, *sorted(owned), "JUSTID")
+
+    async def tidy(self) -> None:
+        """Takes consumers of dead workers out of the group, where nothing is pending for them.
+
+        To take one out destroys what is pending for it. So it is done only to those that have been
+        idle for an hour and are no live workers: nobody reads between the look and the deed.
+        """
+        alive = set(await self._link.call("ZRANGE", keys.workers(), 0, -1))
+        for stream in self.streams.values():
+            rows = await self._link.call("XINFO", "CONSUMERS", stream, GROUP)
+            for row in rows:
+                known = dict(zip(row[::2], row[1::2], strict=True))
+                name, idle_ms = known[b"name"], known[b"idle"]
+                if (
+                    name not in alive
+                    and idle_ms >= FORGOTTEN_MS
+                    and not known[b"pending"]
+                ):
+                    await self._link.call("XGROUP", "DELCONSUMER", stream, GROUP, name)
 
     async def leave(self) -> None:
         """Takes this consumer out of the group, unless entries are pending for it."""

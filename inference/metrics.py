@@ -38,7 +38,7 @@ PUBLISH = Histogram(
 ENDED = Counter(
     "pictor_ended",
     "Requests that ended here, by how.",
-    ["kind"],  # success, cached, failure, ...
+    ["kind"],  # success, cached, failure, expired; dropped: withdrawn before it was run
 )
 RECLAIMED = Counter("pictor_reclaimed", "Entries taken over from workers that died.")
 DECODER_DEATHS = Counter(

@@ -10,6 +10,7 @@ from common import keys, wire
 from common.connections import Keeper, memory_share
 from inference.batcher import Batcher
 from inference.models.labels import Label
+from inference.pace import Pace
 
 CACHE_SHARE: Final = (
     0.5  # of Redis' memory; beyond it answers are no longer kept by content
@@ -24,6 +25,7 @@ class Presence:
         self,
         link: Keeper,
         batcher: Batcher,
+        pace: Pace,
         *,
         name: str,
         model: str,
@@ -33,6 +35,7 @@ class Presence:
     ) -> None:
         self._link = link
         self._batcher = batcher
+        self._pace = pace
         self._name = name
         self._model = model
         self._digest = model_digest
@@ -104,7 +107,7 @@ class Presence:
                 self._engine,
                 cost.fixed_ms,
                 cost.image_ms,
-                cost.rate(self._batcher.preferred()),
+                self._pace.images_per_s(cost.rate(self._batcher.preferred())),
             )
         )
 

@@ -23,6 +23,7 @@ from inference.engine import Engine
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
 from inference.native import stderr_into
+from inference.pace import Pace
 from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
@@ -62,9 +63,11 @@ async def run_worker(settings: Settings, number: int) -> int:
     blocking = Keeper(settings.redis_url, name="worker-read")
     consumer = Consumer(blocking, link, settings.model_name, name)
     batcher = Batcher(cost, settings.latency_target_ms, max_batch)
+    pace = Pace()
     presence = Presence(
         link,
         batcher,
+        pace,
         name=name,
         model=settings.model_name,
         model_digest=spec.digest,
@@ -84,7 +87,7 @@ async def run_worker(settings: Settings, number: int) -> int:
     )
     batches = Batches(link, decoder, engine, results, cost)
     stages = Stages(
-        link, consumer, batcher, batches, publisher, presence, results, reporter
+        link, consumer, batcher, batches, publisher, presence, results, reporter, pace
     )
     await connections.check(settings.redis_url, REDIS_PATIENCE_S)
     await consumer.ensure_group()

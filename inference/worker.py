@@ -7,6 +7,7 @@ are: one with the engine, one decoded ahead.
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from inference.batcher import Batcher, Plan, Queued
 from inference.batches import Batch, Batches
 from inference.consumer import BEAT_S, Consumer
 from inference.entries import Entry
+from inference.pace import Pace
 from inference.presence import Presence
 from inference.publisher import Ending, Publisher
 from inference.reclaim import Claimed, claim
 from inference.results import Results
 
 IN_HAND: Final = 2
+TIDY_BEATS: Final = 60
 # Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script.
 PASSING: Final = frozenset(
     {
@@ -57,6 +60,7 @@ class Stages:
     presence: Presence
     results: Results
     reporter: Reporter
+    pace: Pace
 
 
 class Worker:
@@ -68,6 +72,7 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: Claimed | None = None
         self._left: list[Entry] = []  # read, but not yet begun
+        self._preparing = False  # a batch that was read is being decoded
         self._broken: BaseException | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,9 +115,11 @@ class Worker:
 
     async def _beat(self) -> None:
         cost = self._stages.batcher.cost
-        while True:
+        for beat in itertools.count():
             await self._survive(self._stages.presence.beat())
             await self._survive(self._stages.consumer.beat())
+            if beat % TIDY_BEATS == 0:
+                await self._survive(self._stages.consumer.tidy())
             metrics.COST.labels("fixed").set(cost.fixed_ms / 1000)
             metrics.COST.labels("image").set(cost.image_ms / 1000)
             await asyncio.sleep(BEAT_S)
@@ -132,14 +139,17 @@ class Worker:
         try:
             async with self._slot():
                 now_ms = await self._read(entries)
-                if entries:
-                    self._begin(await self._stages.batches.prepare(entries, now_ms))
-                else:
+                if not entries:
                     self._slots.release()
+                    return
+                self._preparing = True
+                self._begin(await self._stages.batches.prepare(entries, now_ms))
         except (LinkLost, ReplyError):
             # They are still ours, and the next turn starts with them.
             self._left = entries + self._left
             raise
+        finally:
+            self._preparing = False
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -235,8 +245,10 @@ class Worker:
         """Publishes what has ended already, infers the rest, publishes that."""
         if batch.ended:
             await self._publish(batch.ended)
-        if batch.groups:
+        if batch.keep(self._stages.consumer.holds):
             await self._publish(await self._stages.batches.infer(batch))
+        more = self._preparing or len(self._running) > 1
+        self._stages.pace.ended(batch.size, time.perf_counter(), more=more)
         self._stages.reporter.worked()
 
     async def _publish(self, endings: Sequence[Ending]) -> None:

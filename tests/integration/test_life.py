@@ -233,6 +233,57 @@ def _left_in(data_dir: Path) -> list[str]:
     return left
 
 
+async def test_a_renewal_replaces_workers_and_gateways_unnoticed(
+    data_dir: Path,
+) -> None:
+    """``python -m common.renew`` under load: other processes, and not one failed request."""
+    with System(data_dir, workers=1) as system:
+        before = _serving(system)
+        answers: list[int] = []
+        renewed = asyncio.Event()
+
+        async def ask() -> None:
+            async with httpx.AsyncClient(base_url=system.url, timeout=60) as client:
+                while not renewed.is_set():
+                    picture = distinct(photograph("coffee.png"))
+                    answer = await client.post("/predict", files={"file": picture})
+                    answers.append(answer.status_code)
+
+        clients = [asyncio.create_task(ask()) for _ in range(8)]
+        command = [sys.executable, "-m", "common.renew"]
+        await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, env=system.environment, check=True
+        )
+        async with asyncio.timeout(60):
+            while _serving(system) & before or len(_serving(system)) != len(before):
+                await asyncio.sleep(0.1)
+        renewed.set()
+        await asyncio.gather(*clients)
+        assert answers
+        assert set(answers) == {200}
+
+
+def _serving(system: System) -> set[int]:
+    return {
+        one.pid
+        for words in ("inference worker", "gateway serve")
+        for one in system.processes(words)
+    }
+
+
+def test_without_a_running_pictor_there_is_nothing_to_renew(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "common.renew"],
+        cwd=ROOT,
+        env=environment(data_dir=tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"pictor: no Pictor is running in {tmp_path}\n"
+
+
 async def test_two_gateways_share_one_port(data_dir: Path) -> None:
     """Both serve; a request that one has counted is in the metrics that either shows."""
     with System(data_dir, workers=1, gateways=2) as system:

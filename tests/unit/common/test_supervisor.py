@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from common.errors import StartError
-from common.supervisor import Child, ChildFailed, Supervisor
+from common.supervisor import Child, ChildFailed, End, Supervisor
 
 # What a child does: writes down what happens to it, says how far it is, waits to be ended.
 PRELUDE = """
@@ -180,12 +180,77 @@ async def test_restarts_wait_longer_each_time_until_work_is_done(
         )
 
         def waits(name: str) -> list[float]:
-            return [line["in_s"] for line in logs if line.get("child") == name]
+            return [line["again_in_s"] for line in logs if line.get("child") == name]
 
         await until(lambda: len(waits("idle")) >= 4 and len(waits("busy")) >= 4)
     assert waits("idle")[:4] == [0.0, 0.1, 0.2, 0.4]
     assert set(waits("busy")[1:]) <= {0.0, 0.1}
     assert 0.0 in waits("busy")[1:]
+
+
+async def test_a_crash_loop_is_told(supervisor: Supervisor, nursery: Nursery) -> None:
+    """From the third death within a minute on, and every time; an end that was asked for is none."""
+    ends: list[End] = []
+    child = nursery.child("w", "reporter.ready(); sys.exit(3)", ended=ends.append)
+    with structlog.testing.capture_logs() as logs:
+        await supervisor.start(child)
+        await until(lambda: len(ends) >= 4)
+    assert [end.lately for end in ends[:4]] == [1, 2, 3, 4]
+    assert [end.keeps_dying for end in ends[:4]] == [False, False, True, True]
+    assert {end.status for end in ends[:4]} == {3}
+    said = [(line["log_level"], line["event"]) for line in logs if "child" in line]
+    assert said[:3] == [("warning", "child ended")] * 2 + [
+        ("error", "child keeps dying")
+    ]
+    quiet: list[End] = []
+    await supervisor.start(nursery.child("quiet", ended=quiet.append))
+    await supervisor.stop()
+    assert [(end.status, end.lately) for end in quiet] == [(None, 0)]
+
+
+async def test_a_renewal_keeps_the_old_until_the_new_is_ready(
+    supervisor: Supervisor, nursery: Nursery
+) -> None:
+    for name in ("one", "two"):
+        await supervisor.start(nursery.child(name))
+    before = supervisor.pids()
+    await supervisor.renew()
+    after = supervisor.pids()
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+    assert nursery.notes[2:] == [
+        *("one started", "one stopped", "two started", "two stopped"),
+    ]
+
+
+async def test_a_renewal_that_fails_leaves_what_runs(
+    supervisor: Supervisor, nursery: Nursery, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    code = f"os.path.exists({str(broken)!r}) and sys.exit(5); reporter.ready()" + WAIT
+    await supervisor.start(nursery.child("one", code))
+    before = supervisor.pids()
+    broken.touch()
+    with pytest.raises(ChildFailed):
+        await supervisor.renew()
+    assert supervisor.pids() == before
+    assert alive(before["one"])
+
+
+async def test_a_stop_in_the_middle_of_a_renewal_leaves_nothing(
+    supervisor: Supervisor, nursery: Nursery
+) -> None:
+    hang = "os.environ.get('X') or (os.path.exists({0!r}) or reporter.ready())" + WAIT
+    marker = nursery._notes.with_name("hang")
+    await supervisor.start(nursery.child("one", hang.format(str(marker))))
+    marker.touch()
+    renewing = asyncio.create_task(supervisor.renew())
+    await until(lambda: nursery.notes.count("one started") == 2)
+    await supervisor.stop_together()
+    with pytest.raises(ChildFailed):
+        await renewing
+    assert nursery.notes.count("one stopped") == 2
+    assert supervisor.pids() == {}
 
 
 async def test_a_child_that_cannot_report_is_ready_when_its_probe_returns(

@@ -348,6 +348,23 @@ async def test_who_leaves_takes_nothing_pending_along(
     assert await pending(link) == busy
 
 
+async def test_only_dead_consumers_with_nothing_pending_are_tidied_away(
+    link: Keeper, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("dead", "busy", "alive"):
+        await link.call("XGROUP", "CREATECONSUMER", INTERACTIVE, GROUP, name)
+    await link.call("ZADD", keys.workers(), 1, "alive")
+    await add(link)
+    taken = ("XREADGROUP", "GROUP", GROUP, "busy", "STREAMS", INTERACTIVE, ">")
+    assert await link.call(*taken)
+    await consumer.tidy()
+    assert await members(link) >= {b"dead", b"busy", b"alive"}, "not yet for an hour"
+    monkeypatch.setattr("inference.consumer.FORGOTTEN_MS", 0)
+    await consumer.tidy()
+    assert await members(link) == {b"busy", b"alive"}
+    assert await pending(link) == 1
+
+
 @pytest.mark.parametrize(
     "fields", [[], [b"h", b"\xc1", b"img", b"x"], [b"img", b"x"], [b"h", b"x"]]
 )

@@ -8,6 +8,7 @@ from common import keys, wire
 from common.connections import Keeper
 from inference.batcher import Batcher, Cost
 from inference.models.labels import Label
+from inference.pace import Pace
 from inference.presence import FORGOTTEN_S, Presence
 
 LABELS = (Label("n1", "dog", "a dog"), Label("", "Straße", "street"))
@@ -33,7 +34,7 @@ def batcher() -> Batcher:
 def presences(link: Keeper, batcher: Batcher) -> Presences:
     def make(name: str) -> Presence:
         told = {"model": "m", "model_digest": "d1", "engine": "litert"}
-        return Presence(link, batcher, name=name, labels=LABELS, **told)
+        return Presence(link, batcher, Pace(), name=name, labels=LABELS, **told)
 
     return make
 

@@ -28,6 +28,7 @@ from inference.consumer import Consumer
 from inference.decoder import Decoder
 from inference.models.labels import Label
 from inference.models.preprocessing import Preprocessing
+from inference.pace import Pace
 from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
@@ -127,19 +128,20 @@ class Bench:
             cost.measured(images, 50 + images)
         batcher = Batcher(cost, 5000, max_batch)
         results = Results("m", "d1", LABELS, cache=True)
+        pace = Pace()
         self.stages = Stages(
             *(self.link, consumer, batcher),
             Batches(self.link, self.decoder, self.engine, results, cost),
             Publisher(self.link, consumer, "d1", result_ttl_s=30, cache_ttl_s=30),
             Presence(
-                *(self.link, batcher),
+                *(self.link, batcher, pace),
                 name="w",
                 model="m",
                 model_digest="d1",
                 engine="colours",
                 labels=LABELS,
             ),
-            *(results, Reporter()),
+            *(results, Reporter(), pace),
         )
         self.running: asyncio.Task[None] | None = None
         self._count = 0
