@@ -126,9 +126,13 @@ class Batches:
         metrics.DECODE.observe(decode_s)
         return Batch(ended, groups, pixels, thumbnails, waited_ms, decode_s * 1000)
 
-    async def infer(self, batch: Batch) -> list[Ending]:
-        """Runs a batch's pictures; as many endings as entries, each its own."""
+    async def infer(
+        self, batch: Batch, wanted: Callable[[Entry], bool]
+    ) -> list[Ending]:
+        """Runs a batch's pictures, those still wanted; an ending for each entry, its own."""
         async with self._turn:
+            if not batch.keep(wanted):
+                return []
             started = time.perf_counter()
             rows = await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._rows, batch.pixels

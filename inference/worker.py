@@ -245,8 +245,9 @@ class Worker:
         """Publishes what has ended already, infers the rest, publishes that."""
         if batch.ended:
             await self._publish(batch.ended)
-        if batch.keep(self._stages.consumer.holds):
-            await self._publish(await self._stages.batches.infer(batch))
+        if batch.groups:
+            wanted = self._stages.consumer.holds
+            await self._publish(await self._stages.batches.infer(batch, wanted))
         more = self._preparing or len(self._running) > 1
         self._stages.pace.ended(batch.size, time.perf_counter(), more=more)
         self._stages.reporter.worked()

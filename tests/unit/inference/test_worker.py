@@ -533,6 +533,31 @@ async def test_a_stop_finishes_what_is_in_hand_and_leaves_the_rest(
     assert await bench.redis.call("ZCARD", keys.workers()) == 0
 
 
+async def test_what_is_withdrawn_while_it_waits_for_the_engine_is_not_run(
+    benches: Benches,
+) -> None:
+    bench = benches(max_batch=1)
+    bench.engine.go.clear()
+    first, second = await bench.add(RED), await bench.add(GREEN)
+    await bench.start()
+    held = bench.stages.consumer._held[INTERACTIVE]
+
+    async def holds(count: int) -> bool:
+        return len(held) == count
+
+    await until(lambda: holds(2))  # one with the engine, one decoded ahead
+    ((entry_id, _),) = (await bench.redis.call("XRANGE", INTERACTIVE, "-", "+"))[1:]
+    await bench.redis.call("XACK", INTERACTIVE, GROUP, entry_id)
+    await bench.redis.call("XDEL", INTERACTIVE, entry_id)
+    await until(lambda: holds(1))  # the next beat has noticed
+    bench.engine.go.set()
+    assert await bench.label(first) == "red"
+    third = await bench.add(BLUE)
+    assert await bench.label(third) == "blue"
+    assert bench.engine.seen == [[0], [2]]
+    assert not await bench.redis.call("EXISTS", keys.result(second))
+
+
 async def test_a_worker_with_a_bug_ends_and_holds_nothing(bench: Bench) -> None:
     """The next one starts clean and takes over."""
     bench.stages.batches.close()  # its thread takes no more work
