@@ -17,10 +17,17 @@ _CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer's status and body."""
+    """An answer; `head` is as it came, status line and headers."""
 
     status: int
     body: bytes
+    head: bytes = b""
+
+    def header(self, name: str) -> str:
+        """A header's value, or nothing."""
+        pattern = rb"\r\n" + re.escape(name.encode()) + rb": *([^\r\n]*)"
+        found = re.search(pattern, self.head, re.IGNORECASE)
+        return found[1].decode() if found else ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ class Connection(asyncio.Protocol):
         end = start + int(length[1])
         if len(self._buffer) < end:
             return
-        reply = Reply(int(self._buffer[9:12]), bytes(self._buffer[start:end]))
+        head = bytes(self._buffer[:head_end])
+        reply = Reply(int(head[9:12]), bytes(self._buffer[start:end]), head)
         if _CLOSE.search(self._buffer, 0, head_end):
             self.close()
         self._buffer.clear()

@@ -159,6 +159,7 @@ class Admission:
                 self.away = f"Redis does not answer: {error}"
                 self._details_at = -math.inf
             self._tried.set()
+            metrics.TASKS.set(len(asyncio.all_tasks()))
             await asyncio.sleep(REFRESH_S)
 
     async def read(self) -> None:
@@ -193,7 +194,6 @@ class Admission:
         for lane, count in self.state.backlog.items():
             metrics.BACKLOG.labels(lane).set(count)
         metrics.WORKERS.set(len(self.state.workers))
-        metrics.TASKS.set(len(asyncio.all_tasks()))
 
     async def _workers(
         self, now: float, scored: Sequence[bytes]

@@ -18,6 +18,10 @@ GOOD_ENOUGH: Final = 0.97
 BULK_SHARE: Final = 0.1
 # Weight of a measurement after n more: FORGETTING ** n. Half after 34 batches.
 FORGETTING: Final = 0.98
+OUTLIER: Final = (
+    4.0  # times the expected; a real slowdown is still followed, a few batches later
+)
+SURE_AFTER: Final = 5.0  # measurements
 BESIDE_WEIGHT: Final = (
     0.05  # of the newest, in the moving mean of what a batch costs beside
 )
@@ -39,7 +43,12 @@ class Cost:
     _nt: float = 0.0
 
     def measured(self, images: int, ms: float) -> None:
-        """Takes in one batch: its size and its time in milliseconds."""
+        """Takes in one batch: its size and its time in milliseconds.
+
+        One far longer than expected was not the engine's doing (a process stopped, a machine asleep).
+        """
+        if self._weight > SURE_AFTER:
+            ms = min(ms, OUTLIER * (self.of(images) - self._beside_ms))
         self._weight = FORGETTING * self._weight + 1
         self._n = FORGETTING * self._n + images
         self._t = FORGETTING * self._t + ms

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FORGETTING: Final = 0.9  # weight of a measurement after one more; half after 7 batches
+OUTLIER: Final = 4.0  # times what was expected: Redis was away, or the machine asleep
 
 
 @dataclass
@@ -28,8 +29,11 @@ class Pace:
             more: another batch is in hand already, so that the time until its end is all work.
         """
         if self._since is not None:
+            seconds = now - self._since
+            if self._images:  # a real slowdown is still followed, a few batches later
+                seconds = min(seconds, OUTLIER * images * self._seconds / self._images)
             self._images = FORGETTING * self._images + images
-            self._seconds = FORGETTING * self._seconds + (now - self._since)
+            self._seconds = FORGETTING * self._seconds + seconds
         self._since = now if more else None
 
     def images_per_s(self, otherwise: float) -> float:

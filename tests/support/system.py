@@ -1,5 +1,6 @@
 """A whole Pictor, started as a user would, on free ports and in a folder of its own."""
 
+import contextlib
 import os
 import queue
 import shutil
@@ -117,14 +118,19 @@ class System:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        left = []
-        if self.process.poll() is None:
-            left = psutil.Process(self.process.pid).children(recursive=True)
-            try:
-                self.stop()
-            finally:
-                for one in (p for p in left if p.is_running()):
-                    one.kill()
+        if self.process.poll() is not None:
+            return
+        left = psutil.Process(self.process.pid).children(recursive=True)
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.resume()  # what a test has stopped cannot end
+        try:
+            self.stop()
+        finally:
+            self.process.kill()
+            self.process.wait()
+            for one in (p for p in left if p.is_running()):
+                one.kill()
 
 
 def with_model(data_dir: Path, models: Path) -> Path:

@@ -169,3 +169,20 @@ def test_a_cost_that_changes_is_followed() -> None:
         images = noise.choice([1, 2, 4])
         cost.measured(images, (5 + 30 * images) * noise.uniform(0.9, 1.1))
     assert cost.of(4) == pytest.approx(125, rel=0.1)
+
+
+def test_a_batch_during_which_the_process_was_stopped_does_not_ruin_the_cost() -> None:
+    cost = Cost()
+    for images in [1, 2, 4] * 5:
+        cost.measured(images, 10 + 5 * images)
+    expected = cost.of(4)
+    cost.measured(4, 60_000)
+    assert cost.of(4) < 2 * expected
+
+
+def test_a_real_slowdown_is_followed() -> None:
+    cost = Cost()
+    for slower in (1, 20):
+        for images in [1, 2, 4] * 100:
+            cost.measured(images, slower * (10 + 5 * images))
+    assert cost.of(4) == pytest.approx(20 * 30, rel=0.05)

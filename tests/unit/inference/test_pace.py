@@ -44,4 +44,14 @@ def test_it_lies_between_the_slowest_and_the_fastest(
         pace.ended(images, now, more=True)
     paces = [images / seconds for images, seconds in batches[1:]]
     measured = pace.images_per_s(otherwise=-1)
+    # What is cut off as an outlier makes it faster than the slowest, never than the fastest.
     assert min(paces) * 0.999 <= measured <= max(paces) * 1.001
+
+
+def test_a_pause_is_not_taken_for_work() -> None:
+    """Twenty images a second, and then a batch during which Redis was away for a minute."""
+    pace = Pace()
+    for end in range(20):
+        pace.ended(2, end / 10, more=True)
+    pace.ended(2, 62.0, more=True)
+    assert pace.images_per_s(otherwise=0) > 14

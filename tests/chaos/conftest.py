@@ -1,0 +1,104 @@
+"""Systems to break, each test its own; Redis with all rights, so that it can be broken too."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from common.connections import Keeper
+from tests.support.load import Answer, Clients
+from tests.support.server import Server
+from tests.support.system import System, with_model
+
+Start = Callable[..., System]
+Keeping = Callable[[str], Server]
+Connect = Callable[[System], Clients]
+Admin = Callable[[str], Keeper]
+Figures = Callable[..., None]
+
+
+@pytest.fixture
+def start(tmp_path: Path, prepared: Path) -> Iterator[Start]:
+    """Starts a system with these settings; LiteRT, a lane for each core, nothing cached."""
+    with contextlib.ExitStack() as running:
+
+        def begin(**settings: object) -> System:
+            folder = with_model(tmp_path / "data", prepared / "models")
+            own = {"workers": 2, "engine": "litert", "cache_ttl_s": 0}
+            return running.enter_context(System(folder, **own | settings))
+
+        yield begin
+
+
+@pytest.fixture
+def keeping() -> Iterator[Keeping]:
+    """Starts a server that keeps its data on disk, by one of the durabilities."""
+    with contextlib.ExitStack() as running:
+
+        def begin(fsync: str) -> Server:
+            server = Server("--appendonly", "yes", "--appendfsync", fsync)
+            return running.enter_context(server)
+
+        yield begin
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Clients of a system; closed at the end."""
+    made: list[Clients] = []
+
+    def begin(system: System) -> Clients:
+        made.append(Clients(system.url))
+        return made[-1]
+
+    yield begin
+    for clients in made:
+        clients.close()
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[Admin]:
+    """A connection to a server with all rights."""
+    made: list[Keeper] = []
+
+    def begin(url: str) -> Keeper:
+        made.append(Keeper(url))
+        return made[-1]
+
+    yield begin
+    for keeper in made:
+        await keeper.close()
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    """Keeps figures for the summary at the end of the run."""
+
+    def keep(**values: object) -> None:
+        for name, value in values.items():
+            shown = f"{value:.1f}" if isinstance(value, float) else value
+            record_property(name.replace("_", " "), shown)
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of each test, as ``docs/reliability.md`` shows them."""
+    reports = [
+        report
+        for kind in ("passed", "failed")
+        for report in terminalreporter.stats.get(kind, [])
+        if report.when == "call" and report.user_properties
+    ]
+    if reports:
+        terminalreporter.section("figures")
+    for report in reports:
+        shown = "; ".join(f"{name} {value}" for name, value in report.user_properties)
+        terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {shown}")
+
+
+def counted(answers: Sequence[Answer]) -> Counter[str]:
+    """How many answers of each kind."""
+    return Counter(answer.outcome for answer in answers)

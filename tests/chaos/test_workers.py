@@ -1,0 +1,83 @@
+"""Workers that die in the middle of their work."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+
+import psutil
+import pytest
+
+from common import keys
+from common.connections import Keeper
+from tests.chaos.conftest import Admin, Connect, Figures, Start, counted
+from tests.support.load import Stream
+
+STREAM = keys.requests("efficientnet_lite0", "interactive")
+
+
+async def held_by(redis: Keeper, pid: int) -> int:
+    """How many entries are pending for the worker with this number."""
+    rows = await redis.call("XPENDING", STREAM, keys.GROUP, "-", "+", 1000)
+    return sum(row[1].split(b"-")[-2] == str(pid).encode() for row in rows)
+
+
+async def in_mid_batch(redis: Keeper, worker: psutil.Process) -> int:
+    """Stops a worker when it holds entries; how many."""
+    async with asyncio.timeout(20):
+        while True:
+            worker.suspend()
+            if held := await held_by(redis, worker.pid):
+                return held
+            worker.resume()
+            await asyncio.sleep(0.005)
+
+
+async def test_a_worker_killed_in_mid_batch_loses_nothing(
+    start: Start, connect: Connect, admin: Admin, figures: Figures
+) -> None:
+    """500 distinct pictures in flight, kill -9 one of two workers: 500 right answers."""
+    system = start(deadline_s=60, result_ttl_s=300)
+    clients, redis = connect(system), admin(system.redis_url)
+    asking = [asyncio.create_task(clients.ask()) for _ in range(500)]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    worker = system.processes("inference worker")[0]
+    held = await in_mid_batch(redis, worker)
+    worker.kill()
+    killed = time.monotonic()
+    answers = await asyncio.gather(*asking)
+    figures(held=held, answered=len(answers), all_after_s=time.monotonic() - killed)
+    assert counted(answers) == {"right": 500}
+    assert await redis.call("XLEN", STREAM) == 0
+    assert await redis.call("XLEN", keys.dead()) == 0
+
+
+@pytest.mark.timeout(150)
+async def test_all_workers_killed_ten_times_at_random(
+    start: Start, connect: Connect, admin: Admin, figures: Figures
+) -> None:
+    """Over 60 s under load: nothing accepted is lost or given up, work goes on within 5 s."""
+    system = start(deadline_s=40, result_ttl_s=300)
+    clients, redis = connect(system), admin(system.redis_url)
+    chance = random.Random(1)
+    stream = Stream(clients, 12)
+    began = time.monotonic()
+    recovered = []
+    for turn in range(10):
+        due = began + 6 * turn + chance.uniform(0.5, 2)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        killed = time.monotonic()
+        for worker in system.processes("inference worker"):
+            os.kill(worker.pid, signal.SIGKILL)
+        recovered.append(await stream.success(since=killed, within_s=5))
+    await asyncio.sleep(max(0.0, began + 60 - time.monotonic()))
+    answers = await stream.stop()
+    outcomes = counted(answers)
+    figures(**outcomes, slowest_recovery_s=max(recovered))
+    assert stream.failures == []
+    # Refused at the headers is not accepted; whoever was let in has the right answer.
+    assert outcomes.keys() <= {"right", "503 no-worker"}
+    assert outcomes["right"] > 500
+    assert await redis.call("XLEN", keys.dead()) == 0
+    assert await redis.call("XLEN", STREAM) == 0
