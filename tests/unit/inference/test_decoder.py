@@ -14,6 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from inference import sandbox
 from inference.decoder import Decoder
 from inference.models.preprocessing import Preprocessing
 from tests.support.pictures import encoded
@@ -54,6 +55,20 @@ async def codes(decoder: Decoder, *images: bytes) -> list[str]:
     """What became of each image; empty where it was decoded."""
     results, _ = await decoder.decode([(image, 0) for image in images])
     return [result.code for result in results]
+
+
+async def in_the_midst(decoder: Decoder) -> tuple[asyncio.Task[list[str]], int]:
+    """A batch of four, one of which is being decoded, and the process that does it."""
+    slow = encoded(Image.effect_noise((2000, 2000), 90), "PNG")
+    await codes(decoder, picture(1))  # it is up
+    assert decoder.pid is not None
+    process = psutil.Process(decoder.pid)
+    decoding = asyncio.create_task(codes(decoder, slow, slow, slow, slow))
+    before = process.cpu_times().user
+    async with asyncio.timeout(5):
+        while process.cpu_times().user < before + 0.03:
+            await asyncio.sleep(0.005)
+    return decoding, process.pid
 
 
 async def test_good_and_bad_images_keep_their_order(decoder: Decoder) -> None:
@@ -105,16 +120,7 @@ async def test_a_death_in_the_middle_of_a_batch_costs_one_image(
     decoder: Decoder, number: int
 ) -> None:
     """And the next process decodes the rest."""
-    slow = encoded(Image.effect_noise((2000, 2000), 90), "PNG")
-    await codes(decoder, picture(1))  # it is up
-    pid = decoder.pid
-    assert pid is not None
-    decoding = asyncio.create_task(codes(decoder, slow, slow, slow, slow))
-    process = psutil.Process(pid)
-    before = process.cpu_times().user
-    async with asyncio.timeout(5):  # until it is in the midst of one
-        while process.cpu_times().user < before + 0.03:
-            await asyncio.sleep(0.005)
+    decoding, pid = await in_the_midst(decoder)
     os.kill(pid, number)
     found = await decoding
     assert sorted(found) == ["", "", "", "undecodable"]
@@ -135,13 +141,40 @@ async def test_a_death_between_batches_costs_no_image(decoder: Decoder) -> None:
 async def test_an_image_that_never_ends_is_given_up(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the decoder's own clocks do not run."""
+    monkeypatch.setattr(sandbox, "WALL_A_CPU", 0.0)
+    decoding, pid = await in_the_midst(decoder)
+    os.kill(pid, signal.SIGSTOP)
+    assert sorted(await decoding) == ["", "", "", "undecodable"]
+    assert not alive(pid)
+
+
+async def test_a_decoder_that_hangs_between_images_costs_none(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.decoder.BETWEEN_S", 0.2)
     await codes(decoder, picture(1))
     assert decoder.pid is not None
     os.kill(decoder.pid, signal.SIGSTOP)
-    with monkeypatch.context() as patch:
-        patch.setattr("inference.decoder.SPARE_WALL_S", -2.0)  # of 2.2 s
-        assert await codes(decoder, picture(1)) == ["undecodable"]
-    assert await codes(decoder, picture(2)) == [""]
+    assert await codes(decoder, picture(1)) == [""]
+    assert decoder.deaths == 0
+
+
+async def test_the_first_process_may_die_as_well(decoder: Decoder) -> None:
+    """It decodes nothing, so it is nobody's fault; its fork goes with it."""
+    assert decoder.pid is not None
+    first = psutil.Process(decoder.pid).parent()
+    assert first is not None
+    first.kill()
+    await until_gone(decoder.pid)
+    assert await codes(decoder, picture(1), picture(2)) == ["", ""]
+    assert decoder.deaths == 0
+
+
+async def test_large_uploads_need_no_room_of_a_small_pictures(decoder: Decoder) -> None:
+    """What is behind the end of a picture is no reason to refuse it."""
+    padded = picture(1) + bytes(100_000_000)
+    assert await codes(decoder, padded, padded, picture(2)) == ["", "", ""]
 
 
 def canvas_bomb(side: int) -> bytes:
@@ -202,6 +235,7 @@ async def test_closing_ends_the_process() -> None:
 
 HOLDER = """
 import asyncio
+from inference import sandbox
 from inference.decoder import Decoder
 from inference.models.preprocessing import Preprocessing
 async def main():
