@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[2]
 START_S = (
@@ -137,3 +139,11 @@ def with_model(data_dir: Path, models: Path) -> Path:
     """A data folder in which the converted model lies already."""
     shutil.copytree(models, data_dir / "models", dirs_exist_ok=True)
     return data_dir
+
+
+def metric(url: str, name: str) -> float:
+    """The sum of a metric's samples, over all labels; 0 where it has not been counted yet."""
+    text = urllib.request.urlopen(url, timeout=10).read().decode()
+    families = text_string_to_metric_families(text)
+    samples = [sample for family in families for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == name)
