@@ -46,6 +46,11 @@ TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 TRANSPOSED: Final = 5
+# What Pillow's readers raise on files that are cut off or damaged.
+BROKEN: Final = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error),
+    AssertionError,  # such as for a palette that is missing
+)
 # Sizes are checked here, before anything is decoded; Pillow only warns up to twice its own limit.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -113,8 +118,7 @@ def decode(
         ) from None
     except MemoryError:
         raise Refused("undecodable") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error):
-        # What Pillow's readers raise on files that are cut off or damaged.
+    except BROKEN:
         raise Refused("broken-image") from None
     return turned, thumbnail
 

@@ -16,7 +16,7 @@ from inference.decoder import Decoder
 from inference.models.preprocessing import Preprocessing
 from tests.support import faults
 from tests.support.pictures import distinct, encoded, photograph
-from tests.support.system import System, metric, with_model
+from tests.support.system import System, metric, pids, with_model
 
 BACK_MS = 200.0
 CLIENTS = 32
@@ -132,12 +132,6 @@ async def test_hostile_images_cost_only_themselves(
 def originals() -> list[tuple[bytes, str]]:
     """Photographs and what the network says of them."""
     return [(small(name), label) for name, label in EXPECTED.items()]
-
-
-def pids(system: System) -> set[int]:
-    """Workers and gateways."""
-    parts = system.processes("inference worker") + system.processes("gateway serve")
-    return {one.pid for one in parts}
 
 
 async def ask_all(system: System, pictures: list[bytes]) -> list[httpx.Response]:

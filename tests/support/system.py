@@ -147,3 +147,9 @@ def metric(url: str, name: str) -> float:
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples]
     return sum(sample.value for sample in samples if sample.name == name)
+
+
+def pids(system: System) -> set[int]:
+    """Workers and gateways."""
+    parts = system.processes("inference worker") + system.processes("gateway serve")
+    return {one.pid for one in parts}
