@@ -103,7 +103,11 @@ class Replies:
             return
         metrics.WAITING.set(len(self._waiters))
         self._to_unsubscribe.append(waiter.channel)
-        if len(self._to_unsubscribe) >= UNSUBSCRIBE_AT and self._link is not None:
+        if len(self._to_unsubscribe) >= UNSUBSCRIBE_AT:
+            self._unsubscribe()
+
+    def _unsubscribe(self) -> None:
+        if self._to_unsubscribe and self._link is not None:
             self._link.write("UNSUBSCRIBE", *self._to_unsubscribe)
             self._to_unsubscribe.clear()
 
@@ -220,6 +224,7 @@ class Replies:
         """In quiet times: once a second, the keys of those who have waited longer than that."""
         while True:
             await asyncio.sleep(SWEEP_S)
+            self._unsubscribe()
             since = time.monotonic() - SWEEP_S
             late = [
                 w

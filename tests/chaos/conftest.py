@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.connections import Keeper
+from tests.support import faults
 from tests.support.load import Answer, Clients
 from tests.support.server import Server
 from tests.support.system import System, with_model
@@ -17,19 +18,33 @@ Keeping = Callable[[str], Server]
 Connect = Callable[[System], Clients]
 Admin = Callable[[str], Keeper]
 Figures = Callable[..., None]
+Hooks = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
 def start(tmp_path: Path, prepared: Path) -> Iterator[Start]:
-    """Starts a system with these settings; LiteRT, a lane for each core, nothing cached."""
+    """Starts a system with these settings; LiteRT, two workers, nothing cached."""
     with contextlib.ExitStack() as running:
 
-        def begin(**settings: object) -> System:
+        def begin(hooks: dict[str, str] | None = None, **settings: object) -> System:
             folder = with_model(tmp_path / "data", prepared / "models")
             own = {"workers": 2, "engine": "litert", "cache_ttl_s": 0}
-            return running.enter_context(System(folder, **own | settings))
+            system = System(folder, **own | settings)
+            system.environment |= hooks or {}
+            return running.enter_context(system)
 
         yield begin
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Hooks:
+    """The environment that puts faults into a system (`tests.support.fault_hooks`)."""
+
+    def made(**variables: object) -> dict[str, str]:
+        given = {name.upper(): str(value) for name, value in variables.items()}
+        return {"PYTHONPATH": faults.path(tmp_path / "hooks"), **given}
+
+    return made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
@@ -15,38 +14,10 @@ import pytest
 from common import keys
 from common.connections import Keeper
 from tests.chaos.conftest import Admin, Connect, Figures, Keeping, Start, counted
-from tests.support.load import Answer, Clients, Stream
+from tests.support.load import Answer, Clients, Stream, defer, results, until
 from tests.support.server import Server
 
 STREAM = keys.requests("efficientnet_lite0", "interactive")
-DEFER = "Prefer: respond-async\r\n"
-
-
-async def until(condition: Callable[[], Awaitable[bool]], within_s: float) -> None:
-    async with asyncio.timeout(within_s):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
-async def defer(clients: Clients, number: int) -> list[str]:
-    """Has pictures accepted to be asked about later; where their results will be."""
-    answers = await asyncio.gather(
-        *(clients.ask("/v1/classify", headers=DEFER) for _ in range(number))
-    )
-    assert {answer.status for answer in answers} == {202}
-    return [answer.reply.header("Location") for answer in answers]
-
-
-async def results(clients: Clients, places: list[str], within_s: float) -> list[int]:
-    """The status of each result, once none is still running."""
-
-    async def one(place: str) -> int:
-        while (reply := await clients.get(place)).status == 202:
-            await asyncio.sleep(0.1)
-        return reply.status
-
-    async with asyncio.timeout(within_s):
-        return await asyncio.gather(*(one(place) for place in places))
 
 
 async def test_connections_cut_every_200_ms_for_10_s(

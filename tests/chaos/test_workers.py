@@ -8,11 +8,15 @@ import time
 
 import psutil
 import pytest
+from PIL import Image
 
 from common import keys
 from common.connections import Keeper
-from tests.chaos.conftest import Admin, Connect, Figures, Start, counted
-from tests.support.load import Stream
+from tests.chaos.conftest import Admin, Connect, Figures, Hooks, Start, counted
+from tests.support.fault_hooks import MAGENTA
+from tests.support.load import Stream, until
+from tests.support.pictures import encoded
+from tests.support.system import metric
 
 STREAM = keys.requests("efficientnet_lite0", "interactive")
 
@@ -81,3 +85,41 @@ async def test_all_workers_killed_ten_times_at_random(
     assert outcomes["right"] > 500
     assert await redis.call("XLEN", keys.dead()) == 0
     assert await redis.call("XLEN", STREAM) == 0
+
+
+async def test_an_engine_that_aborts_on_one_image(
+    start: Start, connect: Connect, admin: Admin, figures: Figures, hooks: Hooks
+) -> None:
+    """Its batch mates are answered; it is given up after three deliveries alone, and its sender told."""
+    system = start(deadline_s=60, result_ttl_s=300, hooks=hooks())
+    clients, redis = connect(system), admin(system.redis_url)
+    magenta = encoded(Image.new("RGB", (300, 300), MAGENTA), "PNG")
+    workers = system.processes("inference worker")
+    for worker in workers:
+        worker.suspend()
+    began = time.monotonic()
+    asking = [asyncio.create_task(clients.ask()) for _ in range(10)]
+    asking.insert(5, asyncio.create_task(clients.ask(data=magenta)))
+    asking += [asyncio.create_task(clients.ask()) for _ in range(10)]
+
+    async def all_there() -> bool:
+        return bool(await redis.call("XLEN", STREAM) == len(asking))
+
+    await until(all_there, within_s=5)
+    for worker in workers:
+        worker.resume()
+    answers = await asyncio.gather(*asking)
+    fatal = answers.pop(5)
+    dead = await redis.call("XRANGE", keys.dead(), "-", "+")
+    figures(
+        mates=dict(counted(answers)),
+        fatal=fatal.outcome,
+        told_after_s=time.monotonic() - began,
+    )
+    assert counted(answers) == {"right": 20}
+    assert fatal.outcome == "422 dead-letter"
+    assert len(dead) == 1
+    deaths = metric(system.metrics_url, "pictor_child_deaths_total")
+    assert deaths == 4, "one in company, three alone"
+    readiness = await clients.get("/readyz")
+    assert readiness.status == 200

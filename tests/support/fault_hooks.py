@@ -15,6 +15,7 @@ from typing import Any
 
 MARK = b"pictor-fault:"
 MARKED = re.compile(MARK + rb"([a-z]+)")
+MAGENTA = (255, 0, 255)
 NEAR = 1024  # bytes from a file's start
 
 
@@ -61,9 +62,33 @@ def in_decoder() -> None:
     ImageFile.ImageFile.load = load_or_break  # type: ignore[assignment]
 
 
+def in_worker() -> None:
+    """The engine aborts on a picture that is all magenta; with FAULT_ENGINE_MS it only waits.
+
+    A waiting engine takes that many milliseconds an image, as if it ran elsewhere.
+    """
+    import numpy as np
+
+    from inference.engine import Images, LiteRTEngine, Probabilities
+
+    run = LiteRTEngine.run
+    wait_s = float(os.environ.get("FAULT_ENGINE_MS", "0")) / 1000
+
+    def run_or_break(engine: LiteRTEngine, images: Images) -> Probabilities:
+        if (images[:, ::16, ::16] == MAGENTA).all(axis=(1, 2, 3)).any():
+            os.abort()
+        if not wait_s:
+            return run(engine, images)
+        time.sleep(wait_s * len(images))
+        return np.full((len(images), engine.classes), 1 / engine.classes, np.float32)
+
+    LiteRTEngine.run = run_or_break  # type: ignore[method-assign]
+
+
 # Words of a command line, and what is broken in such a process.
 HOOKS: dict[tuple[str, ...], Callable[[], None]] = {
     ("-m", "inference.decoder_process"): in_decoder,
+    ("-m", "inference", "worker"): in_worker,
 }
 
 for words, hook in HOOKS.items():

@@ -4,11 +4,13 @@ Lean, since they share two cores with the system: `bench.connection` rather than
 """
 
 import asyncio
+import contextlib
 import functools
 import io
 import itertools
 import json
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +28,7 @@ EXPECTED: Final = {
     "chelsea.png": {"tiger_cat", "Egyptian_cat", "tabby"},
 }
 NAMES: Final = tuple(EXPECTED)
+DEFER: Final = "Prefer: respond-async\r\n"
 
 
 @functools.cache
@@ -122,8 +125,41 @@ class Clients:
         return sum(values)
 
     def close(self) -> None:
-        for connection in self._idle:
-            connection.close()
+        """Closes what is not in use; the next request opens a connection anew."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+async def defer(clients: Clients, number: int) -> list[str]:
+    """Has pictures accepted to be asked about later; where their results will be."""
+    asking = (clients.ask("/v1/classify", headers=DEFER) for _ in range(number))
+    answers = await asyncio.gather(*asking)
+    assert {answer.status for answer in answers} == {202}
+    return [answer.reply.header("Location") for answer in answers]
+
+
+async def results(
+    clients: Clients, places: Sequence[str], within_s: float
+) -> list[int]:
+    """The status of each result, once none is still running."""
+
+    async def one(place: str) -> int:
+        while True:
+            # Whose gateway has died connects again, to another.
+            with contextlib.suppress(OSError):
+                if (reply := await clients.get(place)).status != 202:
+                    return reply.status
+            await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(within_s):
+        return await asyncio.gather(*(one(place) for place in places))
+
+
+async def until(condition: Callable[[], Awaitable[bool]], within_s: float) -> None:
+    """Returns once something holds."""
+    async with asyncio.timeout(within_s):
+        while not await condition():
+            await asyncio.sleep(0.02)
 
 
 class Stream:
