@@ -11,6 +11,9 @@
         ├── EmptyFile         400     the file has no bytes
         ├── NotAnImage        400     its first bytes belong to no image format
         ├── BrokenImage       400     truncated or damaged
+        ├── Unauthorized      401     no API key, or one that is not known here
+        ├── Forbidden         403     the key, or the place asked from, does not allow it
+        ├── CrossSite         403     a browser sent it for a page of another site
         ├── TooSlow           408     its bytes do not come at the least pace
         ├── LengthRequired    411     a body whose length is not announced
         ├── TooLarge          413     more bytes than PICTOR_MAX_UPLOAD_MB
@@ -20,6 +23,7 @@
         ├── DeadLetter        422     three workers died on it alone
         ├── UnknownResult     404     no such request, or its result has expired
         ├── QueueFull         429     the backlog or the expected wait leaves no room
+        ├── QuotaExceeded     429     more requests a minute than this caller may send
         ├── Busy              429     this gateway holds as many bytes as it may
         ├── NoWorker          503     nobody is there to do the work
         ├── BrokerAway        503     Redis does not answer
@@ -100,6 +104,27 @@ class BrokenImage(RequestError):
     advice = "Copy or download it again, or save it anew, then send that file."
 
 
+class Unauthorized(RequestError):
+    status, code = 401, "unauthorized"
+    title = "A valid API key is needed."
+    advice = (
+        "A program sends it as bearer token or in X-API-Key; "
+        "in a browser it is the password, with any name."
+    )
+
+
+class Forbidden(RequestError):
+    status, code = 403, "forbidden"
+    title = "Access is denied."
+    advice = "Ask the operator for a key with the scope that this address needs."
+
+
+class CrossSite(RequestError):
+    status, code = 403, "cross-site"
+    title = "A page of another site sent this."
+    advice = "Use Pictor's own page, or have the operator allow that site in PICTOR_CORS_ORIGINS."
+
+
 class UnknownResult(RequestError):
     status, code = 404, "unknown-result"
     title = "There is no such result."
@@ -154,6 +179,12 @@ class QueueFull(RequestError):
     status, code = 429, "queue-full"
     title = "The queue is full."
     advice = "Try again in a few seconds."
+
+
+class QuotaExceeded(RequestError):
+    status, code = 429, "quota-exceeded"
+    title = "You have sent as many requests as you may for now."
+    advice = "Wait as long as Retry-After says; the operator can raise the quota."
 
 
 class Busy(RequestError):

@@ -58,6 +58,11 @@ def labels(model_digest: str, partition: int = 0) -> str:
     return f"pictor:{{{partition}}}:labels:{model_digest}"
 
 
+def quota(who: str, window: int, partition: int = 0) -> str:
+    """How many requests a caller was allowed in a minute; ``who`` is a hash, never an address."""
+    return f"pictor:{{{partition}}}:quota:{who}:{window}"
+
+
 def dead(partition: int = 0) -> str:
     """Images given up on: digest and reason."""
     return f"pictor:{{{partition}}}:dead"

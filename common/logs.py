@@ -14,7 +14,12 @@ def set_up(process: str, level: str) -> None:
     """
     at_terminal = sys.stderr.isatty()
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=0)
+        # Tracebacks without variables: those may hold keys and passwords.
+        structlog.dev.ConsoleRenderer(
+            colors=True,
+            pad_event_to=0,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if at_terminal
         else structlog.processors.JSONRenderer()
     )

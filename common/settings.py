@@ -9,7 +9,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -18,12 +18,17 @@ from dotenv import dotenv_values
 from msgspec import Meta
 
 from common.errors import SettingsError
+from common.peers import Network, networks, origins
 
 PREFIX = "PICTOR_"
 MEGABYTE = 1_000_000
 MEGAPIXEL = 1_000_000
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # control groups, version 2
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LISTS: Mapping[str, Callable[[str], object]] = {
+    "PICTOR_TRUSTED_PROXIES": networks,
+    "PICTOR_CORS_ORIGINS": origins,
+}
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
@@ -70,6 +75,10 @@ class Settings(
     max_bytes_in_flight_mb: AtLeastOne = 256  # a gateway
     max_connections: Annotated[int, Meta(ge=8, le=100_000)] = 4096  # a gateway
     worker_metrics_port: Port = 9101
+    api_keys_file: str = ""  # empty: no keys, open to all who reach the port
+    quota_per_minute: Count = 0  # of a key or an address; 0: none
+    trusted_proxies: str = ""  # addresses and networks
+    cors_origins: str = ""  # whose pages may call the API
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -81,6 +90,27 @@ class Settings(
     def open_to_others(self) -> bool:
         """Whether other machines may reach the gateway."""
         return self.host not in LOOPBACK
+
+    @property
+    def unguarded(self) -> bool:
+        """Whether everybody on other machines may use the gateway."""
+        return self.open_to_others and not self.api_keys_file
+
+    @property
+    def api_keys_path(self) -> Path | None:
+        """The keys file, where there is one."""
+        name = self.api_keys_file
+        return Path(name).expanduser() if name else None
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Those whose X-Forwarded-For is believed."""
+        return networks(self.trusted_proxies)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may call the API; ``*`` stands for all."""
+        return origins(self.cors_origins)
 
     @property
     def model_name(self) -> str:
@@ -150,6 +180,11 @@ class Settings(
                 f"PICTOR_RESULT_TTL_S={settings.result_ttl_s:g}: expected at least twice "
                 f"PICTOR_DEADLINE_S, {2 * settings.deadline_s:g}"
             )
+        for name, parsed in LISTS.items():
+            try:
+                parsed(ours.get(name, ""))
+            except ValueError as error:
+                raise SettingsError(f"{name}={ours[name]!r}: {error}") from None
         return settings
 
     def environment(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from common.parent import end_with_parent
 from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
+from gateway import api_keys
 
 REDIS_PATIENCE_S: Final = 10.0
 OTHER_DESCRIPTORS: Final = 128  # beside those of clients
@@ -37,12 +38,14 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
         raise StartError(
             "PICTOR_REDIS_URL is empty; only 'make run' starts a server of its own"
         )
+    if settings.api_keys_path is not None:  # said here, not by each process
+        api_keys.read(settings.api_keys_path)
     supervisor = Supervisor()
     process.on_renew(supervisor.renew)
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listener(settings, descriptor))
         await connections.check(settings.redis_url, REDIS_PATIENCE_S)
-        if settings.open_to_others:
+        if settings.unguarded:
             log.warning(
                 "everybody who reaches this host can use Pictor", host=settings.host
             )

@@ -13,7 +13,7 @@ from common.settings import Settings
 from gateway import metrics, problems, service
 from gateway.classify import exchange
 from gateway.limits import Limits
-from gateway.openapi import INFO, TAGS, Provider
+from gateway.openapi import INFO, SCHEMES, TAGS, Provider
 from gateway.routes.docs import docs
 from gateway.routes.health import health
 from gateway.routes.page import page
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> Quart:
         redoc_ui_path=None,
         scalar_ui_path=None,
         conversion_preference="msgspec",
+        security_schemes={**SCHEMES},
     )
     app.register_error_handler(RequestError, _refused)
     app.register_error_handler(LinkLost, _broker_away)
@@ -62,7 +63,9 @@ def create_app(settings: Settings) -> Quart:
     app.register_error_handler(Exception, _bug)
     app.before_serving(made.start)
     app.after_serving(made.stop)
-    limits = Limits(cast(Any, app.asgi_app), settings, made.admission, made.traffic)
+    limits = Limits(
+        cast(Any, app.asgi_app), settings, made.admission, made.access, made.traffic
+    )
     app.asgi_app = cast(Any, limits)  # type: ignore[method-assign]
     return app
 

@@ -11,8 +11,8 @@ from common import wire
 from common.errors import TooLarge
 from common.keys import Lane
 from gateway import metrics, uploads
+from gateway.exchange import Exchange
 from gateway.flights import Job
-from gateway.limits import Exchange
 from gateway.service import service
 
 
@@ -53,7 +53,7 @@ async def classify(
     this, here = exchange(), service()
     image, uploaded_s = await _image(lane, keep=keep)
     deadline_s = min(wait_s, here.settings.deadline_s)
-    job = Job(image, lane, top_k, thumbnail_px, deadline_s)
+    job = Job(image, lane, top_k, thumbnail_px, deadline_s, this.caller.owner)
     answer = await here.submitter.submit(job, keep=keep)
     timing = answer.success.timing
     worker_ms = timing.queue_ms + timing.decode_ms + timing.inference_ms
@@ -72,7 +72,8 @@ async def defer(*, lane: Lane, top_k: int) -> str:
     """
     here = service()
     image, _ = await _image(lane, keep=True)
-    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s)
+    owner = exchange().caller.owner
+    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner)
     return await here.deferrer.accept(job, here.admission.state.backlog[lane])
 
 

@@ -1,14 +1,26 @@
-"""What quart-schema cannot know of the API: uploads, problem details, that a body is required."""
+"""What quart-schema cannot know of the API: uploads, problem details, keys, that a body is required."""
 
 from typing import Any, Final
 
-from quart_schema import Info, OpenAPIProvider, Tag
+from quart_schema import (
+    APIKeySecurityScheme,
+    HttpSecurityScheme,
+    Info,
+    OpenAPIProvider,
+    Tag,
+)
 from werkzeug.routing.rules import Rule
+
+from gateway.access import COUNTED, scope_of
+from gateway.problems import Problem
+from gateway.service import KEY
 
 INFO: Final = Info(
     title="Pictor",
     version="1",
-    description="Puts pictures into categories. Errors under /v1 are RFC 9457 problem details.",
+    description="Puts pictures into categories. Errors under /v1 are RFC 9457 problem details. "
+    "Where keys are in use, one is sent as a bearer token, as X-API-Key, or as the password of "
+    "HTTP Basic, with any name.",
 )
 TAGS: Final[list[Tag | dict[Any, Any]]] = [
     Tag("Classify", "Pictures in, categories out."),
@@ -42,6 +54,11 @@ _UPLOAD: Final = {
     },
 }
 UPLOADS: Final = frozenset({"/predict", "/v1/classify"})
+SCHEMES: Final = {
+    "bearer": HttpSecurityScheme(scheme="bearer"),
+    "apiKey": APIKeySecurityScheme(in_="header", name="X-API-Key"),
+    "basic": HttpSecurityScheme(scheme="basic"),
+}
 
 
 class Provider(OpenAPIProvider):
@@ -54,7 +71,27 @@ class Provider(OpenAPIProvider):
             for operation in operations.values():
                 operation["operationId"] = rule.endpoint.rpartition(".")[2]
                 self._complete(path, operation)
+                self._close(path, operation)
         return paths, components
+
+    def _close(self, path: str, operation: dict[str, Any]) -> None:
+        """Says what the doors may answer, and which key opens them."""
+        scope = scope_of(path)
+        if scope is None:
+            return
+        keyed = bool(self._app.extensions[KEY].settings.api_keys_file)
+        ways: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
+        operation["security"] = ways if keyed else [*ways, {}]
+        said = operation.get("description", "").rstrip()
+        operation["description"] = f"{said}\n\nScope: `{scope}`.".lstrip()
+        responses = operation["responses"]
+        problem, _ = self.build_response_object(Problem, None)
+        problem["content"] = {
+            "application/problem+json": problem["content"]["application/json"]
+        }
+        plain = responses.get(400) if path == "/predict" else None
+        for status in (401, 403, *((429, 503) if path in COUNTED else ())):
+            responses.setdefault(status, plain or problem)
 
     @staticmethod
     def _complete(path: str, operation: dict[str, Any]) -> None:
@@ -70,7 +107,7 @@ class Provider(OpenAPIProvider):
         elif "requestBody" in operation:
             operation["requestBody"]["required"] = True
         if not operation["responses"]:
-            operation["responses"] = {"200": {"description": "Text."}}
+            operation["responses"] = {200: {"description": "Text."}}
         for status, response in operation["responses"].items():
             if path.startswith("/v1/") and int(status) >= 400:
                 content = response["content"]

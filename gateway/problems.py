@@ -12,7 +12,11 @@ import msgspec
 from common.errors import RequestError
 
 PAGES: Final = ("/", "/feedback")  # a person reads the message on the page itself
+# What a browser asks a person for, and what a program needs.
+CHALLENGES: Final = ('Basic realm="Pictor", charset="UTF-8"', 'Bearer realm="Pictor"')
 PLAIN_PATHS: Final = ("/predict",)
+DENIALS: Final = (401, 403)
+TEXT: Final = "text/plain; charset=utf-8"
 PLAIN_FAILURE: Final = b'{"success": false, "prediction": null, "score": null}'
 HTTP_TITLES: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "There is nothing here."),
@@ -45,6 +49,11 @@ def of_error(error: RequestError, path: str, method: str, request_id: str) -> Re
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = CHALLENGES[path not in PAGES]
+    if path in PAGES and error.status in DENIALS:  # the page itself may be denied
+        headers |= _told(error.code, error.detail) | {"Content-Type": TEXT}
+        return Reply(error.status, headers, error.detail.encode())
     if path in PAGES and method == "POST":
         return Reply(302, {**headers, "Location": f"{path}?error={error.code}"}, b"")
     return _reply(
@@ -74,7 +83,7 @@ def _reply(
     request_id: str,
     headers: dict[str, str],
 ) -> Reply:
-    headers |= {"X-Error-Code": code, "X-Error-Detail": detail[:200]}
+    headers |= _told(code, detail)
     if path in PLAIN_PATHS:
         return Reply(
             status, {**headers, "Content-Type": "application/json"}, PLAIN_FAILURE
@@ -82,3 +91,7 @@ def _reply(
     problem = Problem(code, title, status, detail, request_id)
     headers["Content-Type"] = "application/problem+json"
     return Reply(status, headers, msgspec.json.encode(problem))
+
+
+def _told(code: str, detail: str) -> dict[str, str]:
+    return {"X-Error-Code": code, "X-Error-Detail": detail[:200]}

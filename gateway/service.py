@@ -8,6 +8,7 @@ from quart import Quart, current_app
 
 from common.connections import Keeper
 from common.settings import MEGABYTE, Settings
+from gateway.access import Access
 from gateway.admission import Admission
 from gateway.deferred import Deferrer
 from gateway.replies import Replies
@@ -28,6 +29,7 @@ class Service:
 
     settings: Settings
     traffic: Traffic
+    access: Access
     admission: Admission
     replies: Replies
     submitter: Submitter
@@ -37,6 +39,7 @@ class Service:
 
     async def start(self) -> None:
         """Connects, and returns once it is known how things stand, or that Redis is away."""
+        self.access.start()
         self.replies.start()
         self.admission.start()
         async with asyncio.TaskGroup() as first:
@@ -47,6 +50,7 @@ class Service:
         """Finishes what is under way, then disconnects."""
         await self.submitter.finish(self.settings.deadline_s)
         await self.deferrer.finish(self.settings.deadline_s)
+        await self.access.stop()
         await self.admission.stop()
         await self.replies.stop()
         await self.link.close()
@@ -58,20 +62,22 @@ def make(settings: Settings) -> Service:
     hot = Keeper(settings.redis_url, name="gateway")
     reading = Keeper(settings.redis_url, name="gateway-read")
     replies = Replies(settings.redis_url, reading)
+    admission = Admission(
+        reading,
+        settings.model_name,
+        {
+            "interactive": settings.max_backlog_interactive,
+            "bulk": settings.max_backlog_bulk,
+        },
+    )
     return Service(
         settings,
         Traffic(
             most_bytes=settings.max_bytes_in_flight_mb * MEGABYTE,
             most_requests=settings.max_connections,
         ),
-        Admission(
-            reading,
-            settings.model_name,
-            {
-                "interactive": settings.max_backlog_interactive,
-                "bulk": settings.max_backlog_bulk,
-            },
-        ),
+        Access(settings, reading, lambda: admission.away),
+        admission,
         replies,
         Submitter(
             hot,

@@ -17,7 +17,7 @@ from common.errors import (
     from_code,
 )
 from gateway import catalogue, feedback
-from gateway.classify import classify, defer, receipt_of
+from gateway.classify import classify, defer, exchange, receipt_of
 from gateway.flights import StillRunning
 from gateway.preference import preferred_wait_s
 from gateway.problems import Problem
@@ -137,14 +137,16 @@ async def post_classify() -> Response:
 @document_response(Accepted, 202)
 @document_response(Problem, 404)
 async def get_result(request_id: str) -> Response:
-    """The result of a request that was answered 202; any gateway knows it."""
+    """The result of a request that was answered 202; any gateway knows it, for the key that asked."""
     result, pending = await _stored(request_id)
     if result is None:
         if pending is None:
             raise UnknownResult
         known = wire.read_pending(pending)
+        _check_owner(known)
         return _accepted(request_id, known.lane, known.ahead)
     ended = wire.read_ended(result)
+    _check_owner(ended)
     if isinstance(ended, wire.Success):
         return _classified(ended, receipt_of(ended.timing))
     if isinstance(ended, wire.Failure):
@@ -199,6 +201,12 @@ async def _stored(request_id: str) -> tuple[bytes | None, bytes | None]:
         "MGET", keys.result(request_id), keys.pending(request_id)
     )
     return result, pending
+
+
+def _check_owner(known: wire.Ended | wire.Pending) -> None:
+    """Others' ids are answered as ids that there never were."""
+    if known.owner != exchange().caller.owner:
+        raise UnknownResult
 
 
 def _query(kind: type[Query]) -> Query:

@@ -196,7 +196,7 @@ def test_health_check_of_the_workers_says_no_without_one(system: Composed) -> No
 def test_a_second_container_of_workers_joins(system: Composed) -> None:
     """And finds the model converted in the volume."""
     system.up("--scale", "inference=2")
-    assert system.comes_true("/metrics", "pictor_workers 2.0")
+    assert system.comes_true("/v1/models", '"workers":2')
     assert system.classify(photograph("rocket.jpg")).json()["prediction"] == "missile"
 
 

@@ -155,6 +155,12 @@ def _occupied() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
+def _written(folder: Path, text: str) -> Path:
+    file = folder / "keys.toml"
+    file.write_text(text)
+    return file
+
+
 CANNOT_START: dict[str, tuple[Callable[[Path, int], dict[str, object]], str]] = {
     "wrong value": (lambda folder, port: {"workers": "many"}, "PICTOR_WORKERS='many'"),
     "misspelt name": (
@@ -179,6 +185,18 @@ CANNOT_START: dict[str, tuple[Callable[[Path, int], dict[str, object]], str]] = 
     "no address": (
         lambda folder, port: {"redis_url": "127.0.0.1:6379"},
         "PICTOR_REDIS_URL",
+    ),
+    "no keys file": (
+        lambda folder, port: {"api_keys_file": folder / "none.toml"},
+        "PICTOR_API_KEYS_FILE",
+    ),
+    "broken keys file": (
+        lambda folder, port: {"api_keys_file": _written(folder, "alice = secret")},
+        "keys.toml: Invalid value (at line 1, column 9)",
+    ),
+    "a proxy by name": (
+        lambda folder, port: {"trusted_proxies": "nginx"},
+        "PICTOR_TRUSTED_PROXIES='nginx': expected addresses",
     ),
     "no folder": (lambda folder, port: {"data_dir": "/proc/none"}, "PICTOR_DATA_DIR"),
     "a file": (lambda folder, port: {"data_dir": __file__}, "PICTOR_DATA_DIR"),

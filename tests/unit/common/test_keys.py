@@ -27,6 +27,7 @@ DIGEST = bytes(range(32))
         (keys.worker("w"), "pictor:{0}:worker:w"),
         (keys.labels("d1"), "pictor:{0}:labels:d1"),
         (keys.dead(), "pictor:{0}:dead"),
+        (keys.quota("ab12", 29), "pictor:{0}:quota:ab12:29"),
         (keys.FEEDBACK, "pictor:feedback"),
         (keys.GROUP, "workers"),
     ],

@@ -103,6 +103,14 @@ def test_names_without_the_prefix_are_others_business() -> None:
         ("MAX_MEGAPIXELS", "1001"),
         ("MAX_BACKLOG_BULK", "0"),
         ("MAX_BYTES_IN_FLIGHT_MB", "0.5"),
+        ("QUOTA_PER_MINUTE", "-1"),
+        ("QUOTA_PER_MINUTE", "1.5"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "nginx"),
+        ("TRUSTED_PROXIES", "::1\n::2"),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "*,https://app.example.com"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
@@ -195,6 +203,41 @@ def test_a_models_name_in_redis_is_the_last_part_of_its_path(
 def test_a_models_name_is_safe_within_a_key(model: str) -> None:
     name = Settings.parse({"PICTOR_MODEL": model}).model_name
     assert re.fullmatch(r"[A-Za-z0-9_.-]*", name)
+
+
+def test_lists_are_read() -> None:
+    settings = Settings.parse(
+        {
+            "PICTOR_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "PICTOR_CORS_ORIGINS": "https://a.example:443,http://b:81",
+        }
+    )
+    assert [str(one) for one in settings.proxies] == ["10.0.0.0/8", "::1/128"]
+    assert settings.origins == {"https://a.example", "http://b:81"}
+    assert (Settings().proxies, Settings().origins) == ((), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("host", "file", "unguarded"),
+    [
+        ("127.0.0.1", "", False),
+        ("0.0.0.0", "", True),
+        ("0.0.0.0", "keys.toml", False),
+        ("127.0.0.1", "keys.toml", False),
+    ],
+)
+def test_a_warning_is_due_where_all_may_come_in(
+    host: str, file: str, unguarded: bool
+) -> None:
+    values = {"PICTOR_HOST": host, "PICTOR_API_KEYS_FILE": file}
+    assert Settings.parse(values).unguarded is unguarded
+
+
+def test_the_keys_file_may_lie_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    settings = Settings.parse({"PICTOR_API_KEYS_FILE": "~/keys.toml"})
+    assert settings.api_keys_path == Path("/home/somebody/keys.toml")
+    assert Settings().api_keys_path is None
 
 
 def test_workers_are_one_a_core_unless_set() -> None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from common import wire
 from common.connections import Keeper
 from common.settings import MEGABYTE, Settings
+from gateway import api_keys
+from gateway.access import Access
 from gateway.admission import Admission, State
 from gateway.headers import SECURITY
 from gateway.limits import Limits
@@ -31,6 +34,11 @@ def room_for_all() -> Admission:
     admission.away, admission.read_at = "", math.inf
     admission.state = State(workers=(worker,))
     return admission
+
+
+def doors(settings: Settings) -> Access:
+    """As these settings have them; there is no quota to count in Redis."""
+    return Access(settings, Keeper("unix:///nowhere"))
 
 
 @dataclass
@@ -74,6 +82,7 @@ class Call:
             "path": self.path,
             "query_string": self.query.encode(),
             "http_version": self.http_version,
+            "client": ("192.0.2.1", 4711),
             "headers": [(k.encode(), v.encode()) for k, v in self.headers.items()],
         }
         await limits(scope, self.receive, self.send)
@@ -123,11 +132,16 @@ def limits(app: App) -> Limits:
 
 
 def made(
-    app: Any, admission: Admission | None = None, settings: Settings | None = None
+    app: Any,
+    admission: Admission | None = None,
+    settings: Settings | None = None,
+    access: Access | None = None,
 ) -> Limits:
     settings = settings or Settings()
     traffic = Traffic(settings.max_bytes_in_flight_mb * MEGABYTE, most_requests=100)
-    return Limits(app, settings, admission or room_for_all(), traffic)
+    return Limits(
+        app, settings, admission or room_for_all(), access or doors(settings), traffic
+    )
 
 
 async def test_what_is_within_the_limits_reaches_the_app(
@@ -216,11 +230,11 @@ async def test_what_is_refused_is_read_nevertheless(limits: Limits) -> None:
 async def test_the_reading_of_what_is_refused_has_an_end(
     limits: Limits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.limits.LINGER_BYTES", 5000)
+    monkeypatch.setattr("gateway.exchange.LINGER_BYTES", 5000)
     body = (b"x" * 1000,) * 50
     call = await Call(headers={"content-length": "99999999"}, body=body).through(limits)
     assert call.received == 5
-    monkeypatch.setattr("gateway.limits.LINGER_S", 0.05)
+    monkeypatch.setattr("gateway.exchange.LINGER_S", 0.05)
     slow = Call(headers={"content-length": "99999999"})
     slow.receive = asyncio.Event().wait  # type: ignore[method-assign, assignment]
     async with asyncio.timeout(5):
@@ -356,7 +370,13 @@ async def test_a_body_that_stalls_is_cut_off(
 
 
 async def test_requests_under_way_are_bounded(app: App) -> None:
-    limits = Limits(app, Settings(), room_for_all(), Traffic(10**6, most_requests=1))
+    limits = Limits(
+        app,
+        Settings(),
+        room_for_all(),
+        doors(Settings()),
+        Traffic(10**6, most_requests=1),
+    )
     inside, leave = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
@@ -436,3 +456,90 @@ async def test_only_the_api_has_lanes(app: App) -> None:
     limits = made(app, admission)
     call = await Call(path="/predict", query="lane=bulk").through(limits)
     assert (call.status, call.code) == (429, "queue-full")
+
+
+@pytest.mark.parametrize("path", ["/predict", "http://pictor/predict"])
+async def test_who_may_not_is_refused_at_the_headers(
+    app: App, tmp_path: Path, path: str
+) -> None:
+    """Before anybody asks whether there is room, and with the body unread."""
+    keys = tmp_path / "keys.toml"
+    key = api_keys.add(keys, "alice", ("classify",), None)
+    settings = Settings.parse({"PICTOR_API_KEYS_FILE": str(keys)})
+    admission = room_for_all()
+    admission.away = "Redis does not answer"
+    limits = made(app, admission, settings)
+    refused = await Call(path=path).through(limits)
+    assert (refused.status, refused.code, app.called) == (401, "unauthorized", 0)
+    assert refused.received_before_answer == 0
+    assert refused.answer["www-authenticate"] == 'Bearer realm="Pictor"'
+    known = Call(path=path, headers={"content-length": "3", "x-api-key": key})
+    assert (await known.through(limits)).code == "broker-away"
+    admission.away = ""
+    assert (await known.through(limits)).status == 503  # as it was sent before
+    again = Call(path=path, headers=known.headers)
+    assert (await again.through(limits)).status == 200
+
+
+async def test_the_app_is_told_who_asks(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    key = api_keys.add(keys, "alice", ("classify",), None)
+    settings = Settings.parse({"PICTOR_API_KEYS_FILE": str(keys)})
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["state"]["exchange"].caller.owner)
+
+    limits = made(app, settings=settings)
+    await Call("GET", "/v1/models", {"x-api-key": key}, ()).through(limits)
+    await Call("GET", "/healthz", {"x-api-key": key}, ()).through(limits)
+    assert seen == ["alice", ""]
+
+
+async def test_the_whole_address_leads_to_the_same_place(limits: Limits) -> None:
+    """Otherwise it would be a way around: the routes behind take the path out of it."""
+    around = Call("GET", "http://pictor/metrics", {}, ())
+    assert (await around.through(limits)).code == "forbidden"
+    large = {"content-length": "500000"}
+    upload = Call("POST", "http://pictor/predict", large)
+    assert (await upload.through(limits)).status == 200
+
+
+async def test_what_there_is_no_room_for_costs_no_quota(
+    app: App, flushed_redis_url: str
+) -> None:
+    settings = Settings.parse({"PICTOR_QUOTA_PER_MINUTE": "1"})
+    link, admission = Keeper(flushed_redis_url), room_for_all()
+    limits = made(app, admission, settings, Access(settings, link))
+    admission.state.backlog["interactive"] = 10
+    assert (await Call().through(limits)).code == "queue-full"
+    assert (
+        await Call(headers={"transfer-encoding": "x"}).through(limits)
+    ).status == 411
+    admission.state.backlog["interactive"] = 0
+    assert (await Call().through(limits)).status == 200
+    over = await Call().through(limits)
+    assert (over.status, over.code) == (429, "quota-exceeded")
+    assert 1 <= int(over.answer["retry-after"]) <= 61
+    assert admission.state.backlog["interactive"] == 1, "it takes nobody's place"
+    await link.close()
+
+
+async def test_a_page_that_is_allowed_may_ask_and_read(app: App) -> None:
+    settings = Settings.parse({"PICTOR_CORS_ORIGINS": "https://page.example"})
+    limits = made(app, settings=settings)
+    origin = {"origin": "https://page.example", "content-length": "3"}
+    asked = {**origin, "access-control-request-method": "POST"}
+    calls = [
+        await Call("OPTIONS", "/predict", asked, ()).through(limits),
+        await Call(headers=origin).through(limits),
+        await Call(headers=origin | {"transfer-encoding": "x"}).through(limits),
+    ]
+    assert [call.status for call in calls] == [204, 200, 411]
+    assert app.called == 1
+    for call in calls:
+        assert call.answer["access-control-allow-origin"] == "https://page.example"
+        assert call.answer["vary"] == "Origin"
+    evil = await Call(headers={**origin, "origin": "https://evil"}).through(limits)
+    assert (evil.status, evil.code) == (403, "cross-site")
+    assert "access-control-allow-origin" not in evil.answer

@@ -4,11 +4,20 @@ import json
 
 import pytest
 
-from common.errors import NoFile, QueueFull, RequestError, TooLarge
-from gateway.problems import of_error, of_status
+from common.errors import (
+    CrossSite,
+    Forbidden,
+    NoFile,
+    QueueFull,
+    RequestError,
+    TooLarge,
+    Unauthorized,
+)
+from gateway.problems import PAGES, of_error, of_status
 
 PLAIN = {"success": False, "prediction": None, "score": None}
 KINDS = RequestError.__subclasses__()
+DENIED = (Unauthorized, Forbidden, CrossSite)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,12 +47,42 @@ def test_the_full_contract_has_problem_details(kind: type[RequestError]) -> None
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in DENIED])
 def test_a_form_is_shown_again_with_a_message(kind: type[RequestError]) -> None:
     """The message travels as a slug, so gateways share no secret."""
     reply = of_error(kind(), "/", "POST", "r1")
     assert (reply.status, reply.body) == (302, b"")
     assert reply.headers["Location"] == f"/?error={kind.code}"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("kind", DENIED)
+def test_who_may_not_see_the_page_is_not_sent_there(
+    kind: type[RequestError], path: str, method: str
+) -> None:
+    """It would be refused as well; the reason is read where it happened."""
+    reply = of_error(kind(), path, method, "r1")
+    assert (reply.status, reply.body.decode()) == (kind.status, kind().detail)
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert reply.headers["X-Error-Code"] == kind.code
+
+
+@pytest.mark.parametrize(
+    ("path", "challenge"),
+    [
+        ("/", 'Basic realm="Pictor", charset="UTF-8"'),
+        ("/feedback", 'Basic realm="Pictor", charset="UTF-8"'),
+        ("/predict", 'Bearer realm="Pictor"'),
+        ("/v1/classify", 'Bearer realm="Pictor"'),
+        ("/metrics", 'Bearer realm="Pictor"'),
+    ],
+)
+def test_who_shows_no_key_is_told_how(path: str, challenge: str) -> None:
+    """A browser asks its person for a password (RFC 7617); a program reads (RFC 6750)."""
+    headers = of_error(Unauthorized(), path, "POST", "r").headers
+    assert headers["WWW-Authenticate"] == challenge
+    assert "WWW-Authenticate" not in of_error(Forbidden(), path, "POST", "r").headers
 
 
 def test_only_a_posted_form_is_redirected() -> None:
