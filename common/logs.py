@@ -1,10 +1,24 @@
 """Logging, set up once a process: lines for a person at a terminal, JSON for everybody else."""
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
+
+
+class _Stderr:
+    """Standard error; when nobody reads it any more, lines are lost, and not the work they tell of."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def set_up(process: str, level: str) -> None:
@@ -12,6 +26,7 @@ def set_up(process: str, level: str) -> None:
 
     Libraries that use the standard library's logging are heard from warnings on.
     """
+    stderr = cast(TextIO, _Stderr())
     at_terminal = sys.stderr.isatty()
     renderer: Any = (
         # Tracebacks without variables: those may hold keys and passwords.
@@ -33,11 +48,11 @@ def set_up(process: str, level: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
