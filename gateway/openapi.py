@@ -1,7 +1,8 @@
-"""What quart-schema cannot know of the API: uploads, problem details, keys, that a body is required."""
+"""What quart-schema cannot know of the API: uploads, problem details, keys, what outer layers refuse."""
 
 from typing import Any, Final
 
+import msgspec
 from quart_schema import (
     APIKeySecurityScheme,
     HttpSecurityScheme,
@@ -11,8 +12,9 @@ from quart_schema import (
 )
 from werkzeug.routing.rules import Rule
 
-from gateway.access import COUNTED, scope_of
-from gateway.problems import Problem
+from gateway.access import scope_of
+from gateway.problems import PLAIN_PATHS, Problem
+from gateway.routes.plain import Prediction
 from gateway.service import KEY
 
 INFO: Final = Info(
@@ -53,6 +55,38 @@ _UPLOAD: Final = {
         },
     },
 }
+_REFERENCE: Final = "#/components/schemas/{name}"
+# What a status means; and those that any request may be answered with, before its route is reached.
+MEANINGS: Final = {
+    400: "A parameter is wrong, or there is no file, no picture, or only a part of one.",
+    401: "There is no API key, or one that is not known.",
+    403: "The key lacks the scope, or a page of another site sent it.",
+    404: "There is no such result, or it has expired.",
+    408: "The request did not arrive in time.",
+    411: "The length of the body is not announced.",
+    413: "More bytes than are taken.",
+    415: "A picture, but not JPEG, PNG, GIF or WebP.",
+    422: "More pixels than are taken, or no decoder survives it.",
+    429: "There is no room; `Retry-After` says when to come back.",
+    503: "Nobody is there to do the work; `Retry-After` says when to come back.",
+    504: "Not answered in time.",
+}
+AT_DOORS: Final = (401, 403)
+ANYWHERE: Final = (408, 411, 413, 429, 503)
+_RETRY_AFTER: Final = {
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+}
+_LOCATION: Final = {
+    "Location": {
+        "description": "Where the result will be.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
+_TEXT: Final = {
+    "description": "Prometheus' text format.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
 UPLOADS: Final = frozenset({"/predict", "/v1/classify"})
 SCHEMES: Final = {
     "bearer": HttpSecurityScheme(scheme="bearer"),
@@ -75,7 +109,7 @@ class Provider(OpenAPIProvider):
         return paths, components
 
     def _close(self, path: str, operation: dict[str, Any]) -> None:
-        """Says what the doors may answer, and which key opens them."""
+        """Says which keys open it."""
         scope = scope_of(path)
         if scope is None:
             return
@@ -84,14 +118,6 @@ class Provider(OpenAPIProvider):
         operation["security"] = ways if keyed else [*ways, {}]
         said = operation.get("description", "").rstrip()
         operation["description"] = f"{said}\n\nScope: `{scope}`.".lstrip()
-        responses = operation["responses"]
-        problem, _ = self.build_response_object(Problem, None)
-        problem["content"] = {
-            "application/problem+json": problem["content"]["application/json"]
-        }
-        plain = responses.get(400) if path == "/predict" else None
-        for status in (401, 403, *((429, 503) if path in COUNTED else ())):
-            responses.setdefault(status, plain or problem)
 
     @staticmethod
     def _complete(path: str, operation: dict[str, Any]) -> None:
@@ -106,9 +132,48 @@ class Provider(OpenAPIProvider):
             operation["requestBody"] = _UPLOAD
         elif "requestBody" in operation:
             operation["requestBody"]["required"] = True
-        if not operation["responses"]:
-            operation["responses"] = {200: {"description": "Text."}}
-        for status, response in operation["responses"].items():
-            if path.startswith("/v1/") and int(status) >= 400:
-                content = response["content"]
-                content["application/problem+json"] = content.pop("application/json")
+        responses = operation["responses"]
+        if not responses:
+            responses["200"] = _TEXT
+        model = Prediction if path in PLAIN_PATHS else Problem
+        for status in (*ANYWHERE, *(AT_DOORS if scope_of(path) else ())):
+            responses.setdefault(str(status), _response(model))
+        operation["responses"] = {
+            str(status): _told(path, int(status), response)
+            for status, response in sorted(
+                responses.items(), key=lambda one: str(one[0])
+            )
+        }
+
+    def build_response_object(
+        self, model: Any, headers_model: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A response, and the schemas of the structs within it, which quart-schema leaves out."""
+        response, components = super().build_response_object(model, headers_model)
+        _, schemas = msgspec.json.schema_components([model], ref_template=_REFERENCE)
+        schemas.pop(model.__name__)
+        return response, components | schemas
+
+
+def _response(model: type[msgspec.Struct]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components([model], ref_template=_REFERENCE)
+    return {"content": {"application/json": {"schema": schemas[model.__name__]}}}
+
+
+def _told(path: str, status: int, response: dict[str, Any]) -> dict[str, Any]:
+    """A response with its meaning, the headers that matter, and under its true content type."""
+    told = dict(response)
+    content = told.get("content", {})
+    schema = content.get("application/json", {}).get("schema", {})
+    if schema.get("title") == Problem.__name__:
+        told["content"] = {"application/problem+json": content["application/json"]}
+    if status in MEANINGS and schema.get("title") in {
+        Problem.__name__,
+        Prediction.__name__,
+    }:
+        told["description"] = MEANINGS[status]
+    if status == 202:
+        told["headers"] = _LOCATION
+    if status in {429, 503} and path != "/readyz":
+        told["headers"] = _RETRY_AFTER
+    return told

@@ -135,7 +135,10 @@ async def post_classify() -> Response:
 @v1.get("/results/<request_id>")
 @document_response(Classified)
 @document_response(Accepted, 202)
+@document_response(Problem, 400)
 @document_response(Problem, 404)
+@document_response(Problem, 422)
+@document_response(Problem, 504)
 async def get_result(request_id: str) -> Response:
     """The result of a request that was answered 202; any gateway knows it, for the key that asked."""
     result, pending = await _stored(request_id)
@@ -164,7 +167,7 @@ async def get_models() -> Response:
 @v1.get("/labels")
 @document_querystring(LabelQuery)
 @document_response(catalogue.Labels)
-@document_response(Problem, 503)
+@document_response(Problem, 400)
 async def get_labels() -> Response:
     """The categories of the model that is served."""
     here = service()

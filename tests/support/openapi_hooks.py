@@ -1,0 +1,39 @@
+"""What Schemathesis sends where the document says that bytes are a picture: pictures.
+
+Loaded by its command line (``SCHEMATHESIS_HOOKS``); see `tests.chaos.test_openapi`.
+"""
+
+import itertools
+import os
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+from tests.support.corpus.damage import good
+
+PICTURES = tuple(good().values())
+KINDS = {
+    "image/jpeg": b"\xff\xd8",
+    "image/png": b"\x89PNG",
+    "image/gif": b"GIF8",
+    "image/webp": b"RIFF",
+}
+
+schemathesis.openapi.format("binary", st.sampled_from(PICTURES))
+for kind, signature in KINDS.items():
+    alike = [picture for picture in PICTURES if picture.startswith(signature)]
+    schemathesis.openapi.media_type(kind, st.sampled_from(alike))
+
+# The id of a result that there is (RESULT_ID); every other time it stands for what was made up.
+RESULT = itertools.cycle((os.environ["RESULT_ID"], None))
+
+
+@schemathesis.hook
+def map_path_parameters(
+    context: Any, path_parameters: dict[str, Any]
+) -> dict[str, Any]:
+    """Lets results be found."""
+    if "request_id" in (path_parameters or {}) and (known := next(RESULT)):
+        return {**path_parameters, "request_id": known}
+    return path_parameters
