@@ -38,6 +38,8 @@ def read_entry(stream: str, entry_id: bytes, fields: Sequence[bytes]) -> Entry:
     Raises:
         wire.WireError: it is not one of ours.
     """
+    if len(fields) % 2:
+        raise wire.WireError("entry with a name that has no value")
     named = dict(zip(fields[::2], fields[1::2], strict=True))
     try:
         return Entry(stream, entry_id, wire.read_request(named[b"h"]), named[b"img"])

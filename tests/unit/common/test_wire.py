@@ -31,6 +31,10 @@ WORKERS = st.builds(
     *(wire.Worker, versions, texts, texts, texts, texts, numbers, numbers, numbers)
 )
 REPORTS = st.builds(wire.Report, versions, texts, texts, texts, texts, texts)
+KNOWN = st.builds(
+    *(wire.Known, versions),
+    st.lists(st.tuples(st.integers(0, 10_000), numbers), max_size=20).map(tuple),
+)
 LABELS = st.lists(st.builds(wire.Label, texts, texts, texts)).map(tuple)
 
 Read = Callable[[bytes], Any]
@@ -39,20 +43,20 @@ READERS: list[tuple[Read, st.SearchStrategy[Any]]] = [
     (wire.read_ended, SUCCESSES | FAILURES | EXPIRED),
     (wire.read_worker, WORKERS),
     (wire.read_report, REPORTS),
+    (wire.read_known, KNOWN),
     (wire.read_labels, LABELS),
 ]
 everyone = pytest.mark.parametrize(("read", "messages"), READERS)
-one_message = pytest.mark.parametrize(
-    ("read", "kind", "messages"),
-    [
-        (wire.read_request, wire.Request, REQUESTS),
-        (wire.read_ended, wire.Success, SUCCESSES),
-        (wire.read_ended, wire.Failure, FAILURES),
-        (wire.read_ended, wire.Expired, EXPIRED),
-        (wire.read_worker, wire.Worker, WORKERS),
-        (wire.read_report, wire.Report, REPORTS),
-    ],
-)
+MESSAGES: list[tuple[Read, Any, st.SearchStrategy[Any]]] = [
+    (wire.read_request, wire.Request, REQUESTS),
+    (wire.read_ended, wire.Success, SUCCESSES),
+    (wire.read_ended, wire.Failure, FAILURES),
+    (wire.read_ended, wire.Expired, EXPIRED),
+    (wire.read_worker, wire.Worker, WORKERS),
+    (wire.read_report, wire.Report, REPORTS),
+    (wire.read_known, wire.Known, KNOWN),
+]
+one_message = pytest.mark.parametrize(("read", "kind", "messages"), MESSAGES)
 
 
 @everyone
@@ -139,3 +143,38 @@ def test_hostile_bytes_are_a_wire_error(
 ) -> None:
     with pytest.raises(WireError):
         read(data)
+
+
+def test_every_struct_and_reader_is_tried_here() -> None:
+    """One that is added to `common.wire` must be added above."""
+    tried = {read for read, _ in READERS}
+    assert tried == {
+        getattr(wire, name) for name in dir(wire) if name.startswith("read_")
+    }
+    kinds = {kind for _, kind, _ in MESSAGES}
+    within = {wire.Prediction, wire.Timing, wire.Label}  # of those
+    assert kinds | within == {
+        kind
+        for kind in vars(wire).values()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    }
+
+
+@one_message
+@given(data=st.data())
+def test_one_byte_of_a_message_changed_is_a_message_or_a_wire_error(
+    read: Read, kind: Any, messages: st.SearchStrategy[Any], data: st.DataObject
+) -> None:
+    """Near misses get further into a reader than noise does; what is read can be written again."""
+    written = bytearray(wire.encode(data.draw(messages)))
+    written[data.draw(st.integers(0, len(written) - 1))] ^= data.draw(
+        st.integers(1, 255)
+    )
+    cut = data.draw(st.integers(0, len(written)))
+    for damaged in (bytes(written), bytes(written[:cut])):
+        try:
+            message = read(damaged)
+        except WireError as error:
+            assert str(error)
+        else:
+            assert isinstance(wire.encode(message), bytes)
