@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import wire
+from common.keys import LANES
 from common.wire import WireError
 
 texts = st.text(max_size=20)
@@ -35,6 +36,9 @@ KNOWN = st.builds(
     *(wire.Known, versions),
     st.lists(st.tuples(st.integers(0, 10_000), numbers), max_size=20).map(tuple),
 )
+PENDING = st.builds(
+    *(wire.Pending, versions, texts, st.sampled_from(LANES), st.integers(0, 2**31))
+)
 LABELS = st.lists(st.builds(wire.Label, texts, texts, texts)).map(tuple)
 
 Read = Callable[[bytes], Any]
@@ -44,6 +48,7 @@ READERS: list[tuple[Read, st.SearchStrategy[Any]]] = [
     (wire.read_worker, WORKERS),
     (wire.read_report, REPORTS),
     (wire.read_known, KNOWN),
+    (wire.read_pending, PENDING),
     (wire.read_labels, LABELS),
 ]
 everyone = pytest.mark.parametrize(("read", "messages"), READERS)
@@ -55,6 +60,7 @@ MESSAGES: list[tuple[Read, Any, st.SearchStrategy[Any]]] = [
     (wire.read_worker, wire.Worker, WORKERS),
     (wire.read_report, wire.Report, REPORTS),
     (wire.read_known, wire.Known, KNOWN),
+    (wire.read_pending, wire.Pending, PENDING),
 ]
 one_message = pytest.mark.parametrize(("read", "kind", "messages"), MESSAGES)
 
