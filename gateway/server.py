@@ -47,9 +47,16 @@ def configuration(stop_s: float) -> Config:
 
 
 class _Connection(TCPServer):
-    """A connection whose first request must come sooner than any later one."""
+    """A connection whose first request must come sooner than any later one, and that ends with its client.
+
+    Hypercorn keeps one that its client has closed, and its descriptor, until it has been idle for long.
+    """
 
     _first = True
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
         timeout_s = FIRST_REQUEST_S if self._first else KEEP_ALIVE_S
