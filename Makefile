@@ -9,7 +9,7 @@ PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run renew test test-containers load limit throughput accuracy check format lock clean
+.PHONY: help setup setup-dev run renew test chaos test-containers load limit throughput accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -41,7 +41,10 @@ renew: $(RUN) ## a running Pictor's workers and gateways, replaced in turn; nobo
 	@$(BIN)/python -m common.renew
 
 test: $(DEV) ## setup, then unit and integration tests, integration under both engines
-	@$(BIN)/python -m pytest tests tests/containers/test_files.py
+	@$(BIN)/python -m pytest tests tests/containers/test_files.py --ignore tests/chaos
+
+chaos: $(DEV) ## processes killed, connections cut, Redis stopped and filled, under load; under 6 minutes
+	@$(BIN)/python -m pytest tests/chaos
 
 test-containers: $(DEV) ## builds the four images, runs docker-compose.yml, classifies; needs Docker, or root on Debian
 	@$(BIN)/python -m pytest tests/containers

@@ -41,9 +41,12 @@ def flushed_redis_url(redis_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the default model converted; once a session, it takes a while."""
-    folder = tmp_path_factory.mktemp("prepared")
+def prepared(pytestconfig: pytest.Config) -> Path:
+    """A data folder with the default model converted: it takes a while, and is kept for the next run.
+
+    The file's name is the digest of all that it is made from, so an old one is never taken for it.
+    """
+    folder = pytestconfig.cache.mkdir("converted")
     subprocess.run(
         [sys.executable, "-m", "inference.prepare", "efficientnet_lite0", str(folder)],
         cwd=ROOT,

@@ -3,6 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,23 @@ Hooks = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-def start(tmp_path: Path, prepared: Path) -> Iterator[Start]:
-    """Starts a system with these settings; LiteRT, two workers, nothing cached."""
+def keeping() -> Iterator[Keeping]:
+    """Starts a server that keeps its data on disk, by one of the durabilities."""
+    with contextlib.ExitStack() as running:
+
+        def begin(fsync: str) -> Server:
+            server = Server("--appendonly", "yes", "--appendfsync", fsync)
+            return running.enter_context(server)
+
+        yield begin
+
+
+@pytest.fixture
+def start(tmp_path: Path, prepared: Path, keeping: Keeping) -> Iterator[Start]:
+    """Starts a system with these settings; LiteRT, two workers, nothing cached.
+
+    It ends before the servers of `keeping` do, as it would wait for them to take its last results.
+    """
     with contextlib.ExitStack() as running:
 
         def begin(hooks: dict[str, str] | None = None, **settings: object) -> System:
@@ -36,6 +52,26 @@ def start(tmp_path: Path, prepared: Path) -> Iterator[Start]:
         yield begin
 
 
+@dataclass(frozen=True)
+class Usual:
+    """A system with its Redis beside it, for tests after which it goes on as before."""
+
+    system: System
+    server: Server
+
+
+@pytest.fixture(scope="session")
+def usual(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Usual]:
+    """Two workers, one gateway, a deadline that outlasts what is done to them."""
+    folder = with_model(tmp_path_factory.mktemp("usual"), prepared / "models")
+    settings = {"workers": 2, "engine": "litert", "cache_ttl_s": 0, "deadline_s": 40}
+    with (
+        Server("--appendonly", "yes", "--appendfsync", "everysec") as server,
+        System(folder, redis_url=server.url, **settings) as system,
+    ):
+        yield Usual(system, server)
+
+
 @pytest.fixture
 def hooks(tmp_path: Path) -> Hooks:
     """The environment that puts faults into a system (`tests.support.fault_hooks`)."""
@@ -45,18 +81,6 @@ def hooks(tmp_path: Path) -> Hooks:
         return {"PYTHONPATH": faults.path(tmp_path / "hooks"), **given}
 
     return made
-
-
-@pytest.fixture
-def keeping() -> Iterator[Keeping]:
-    """Starts a server that keeps its data on disk, by one of the durabilities."""
-    with contextlib.ExitStack() as running:
-
-        def begin(fsync: str) -> Server:
-            server = Server("--appendonly", "yes", "--appendfsync", fsync)
-            return running.enter_context(server)
-
-        yield begin
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ async def test_ten_times_the_capacity(
     start: Start, connect: Connect, admin: Admin, figures: Figures, hooks: Hooks
 ) -> None:
     """40/s can be done and 400/s arrive for 60 s: who is let in is served, the rest told at once."""
-    system = start(hooks=hooks(fault_engine_ms=50), result_ttl_s=20)
+    system = start(hooks=hooks(fault_engine_ms=50), deadline_s=5, result_ttl_s=10)
     clients, redis = connect(system), admin(system.redis_url)
     gateway: psutil.Process = system.processes("gateway serve")[0]
     await arriving(clients, 400, 2)  # what every process needs once
@@ -68,10 +68,10 @@ async def test_ten_times_the_capacity(
     async def as_before() -> bool:
         return await used_mb(redis) <= 1.1 * used
 
-    await until(as_before, within_s=25)  # results live for 20 s
+    await until(as_before, within_s=15)  # results live for 10 s
     refused = [one for one in answers if one.status == 429]
     let_in = [one for one in answers if one.status != 429]
-    served = [one for one in let_in if one.status == 200 and one.seconds <= 10]
+    served = [one for one in let_in if one.status == 200 and one.seconds <= 5]
     slow_ms = 1000 * percentile([one.seconds for one in refused], 0.99)
     after = gateway.memory_info().rss / 1e6
     figures(
@@ -99,10 +99,10 @@ async def test_a_thousand_clients_that_stall_in_mid_body(
     clients = connect(system)
     stream = Stream(clients, 16)
     await stream.success(since=0, within_s=10)
-    usual = await rate(stream, 6)
+    usual = await rate(stream, 5)
     stalled = [asyncio.create_task(stall(clients.address)) for _ in range(STALLED)]
     await asyncio.sleep(1)  # connecting is not what is measured
-    meanwhile = await rate(stream, 6)
+    meanwhile = await rate(stream, 5)
     cut = await asyncio.gather(*stalled)
     answers = await stream.stop()
     figures(
@@ -144,7 +144,7 @@ async def test_half_of_the_clients_leave(
 ) -> None:
     """Their unread work is withdrawn; no waiter, subscription, key or task is left of anybody."""
     server = keeping("everysec")
-    system = start(redis_url=server.url, deadline_s=10, result_ttl_s=20)
+    system = start(redis_url=server.url, deadline_s=5, result_ttl_s=10)
     clients, redis = connect(system), admin(server.url)
     await (stream := Stream(clients, 4)).success(since=0, within_s=10)
     await stream.stop()
@@ -168,7 +168,7 @@ async def test_half_of_the_clients_leave(
     await until(settled, within_s=25)
     clients.close()
     before, tasks = await counts(), await clients.metric("pictor_tasks")
-    asking = [asyncio.create_task(clients.ask()) for _ in range(400)]
+    asking = [asyncio.create_task(clients.ask()) for _ in range(300)]
     leaving = asking[::2]
     for task in leaving:
         asyncio.get_running_loop().call_later(chance.uniform(0.2, 2), task.cancel)
@@ -185,7 +185,7 @@ async def test_half_of_the_clients_leave(
     await until(as_before, within_s=10)
     after = await counts()
     figures(left=left, withdrawn=int(unread), **counted(stayed))
-    assert counted(stayed) == {"right": 200}
-    assert left > 100
+    assert counted(stayed) == {"right": 150}
+    assert left > 50
     assert unread >= 0.5 * left
     assert after == before

@@ -13,7 +13,7 @@ import pytest
 
 from common import keys
 from common.connections import Keeper
-from tests.chaos.conftest import Admin, Connect, Figures, Keeping, Start, counted
+from tests.chaos.conftest import Admin, Connect, Figures, Keeping, Start, Usual, counted
 from tests.support.load import Answer, Clients, Stream, defer, results, until
 from tests.support.server import Server
 
@@ -21,12 +21,10 @@ STREAM = keys.requests("efficientnet_lite0", "interactive")
 
 
 async def test_connections_cut_every_200_ms_for_10_s(
-    start: Start, connect: Connect, admin: Admin, keeping: Keeping, figures: Figures
+    usual: Usual, connect: Connect, admin: Admin, figures: Figures
 ) -> None:
     """Normal and subscriber connections alike: everyone who was accepted is answered rightly."""
-    server = keeping("everysec")
-    system = start(redis_url=server.url, deadline_s=30)
-    clients, redis = connect(system), admin(server.url)
+    clients, redis = connect(usual.system), admin(usual.server.url)
     stream = Stream(clients, 24)
     await stream.success(since=0, within_s=10)
     cut = 0
@@ -107,15 +105,10 @@ async def test_what_redis_lost_with_everysec_is_told_at_once(
 
 @pytest.mark.parametrize("seconds", [3, 15])
 async def test_redis_paused(
-    start: Start,
-    connect: Connect,
-    keeping: Keeping,
-    figures: Figures,
-    seconds: int,
+    usual: Usual, connect: Connect, figures: Figures, seconds: int
 ) -> None:
     """SIGSTOP: refused at once meanwhile, nothing piles up, and work goes on within 2 s after."""
-    server = keeping("everysec")
-    system = start(redis_url=server.url, deadline_s=30)
+    system, server = usual.system, usual.server
     clients, gateway = connect(system), system.processes("gateway serve")[0]
     stream = Stream(clients, 16)
     await stream.success(since=0, within_s=10)

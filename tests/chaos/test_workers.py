@@ -12,7 +12,7 @@ from PIL import Image
 
 from common import keys
 from common.connections import Keeper
-from tests.chaos.conftest import Admin, Connect, Figures, Hooks, Start, counted
+from tests.chaos.conftest import Admin, Connect, Figures, Hooks, Start, Usual, counted
 from tests.support.fault_hooks import MAGENTA
 from tests.support.load import Stream, until
 from tests.support.pictures import encoded
@@ -39,11 +39,11 @@ async def in_mid_batch(redis: Keeper, worker: psutil.Process) -> int:
 
 
 async def test_a_worker_killed_in_mid_batch_loses_nothing(
-    start: Start, connect: Connect, admin: Admin, figures: Figures
+    usual: Usual, connect: Connect, admin: Admin, figures: Figures
 ) -> None:
     """500 distinct pictures in flight, kill -9 one of two workers: 500 right answers."""
-    system = start(deadline_s=60, result_ttl_s=300)
-    clients, redis = connect(system), admin(system.redis_url)
+    system = usual.system
+    clients, redis = connect(system), admin(usual.server.url)
     asking = [asyncio.create_task(clients.ask()) for _ in range(500)]
     await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
     worker = system.processes("inference worker")[0]
@@ -59,11 +59,11 @@ async def test_a_worker_killed_in_mid_batch_loses_nothing(
 
 @pytest.mark.timeout(150)
 async def test_all_workers_killed_ten_times_at_random(
-    start: Start, connect: Connect, admin: Admin, figures: Figures
+    usual: Usual, connect: Connect, admin: Admin, figures: Figures
 ) -> None:
     """Over 60 s under load: nothing accepted is lost or given up, work goes on within 5 s."""
-    system = start(deadline_s=40, result_ttl_s=300)
-    clients, redis = connect(system), admin(system.redis_url)
+    system = usual.system
+    clients, redis = connect(system), admin(usual.server.url)
     chance = random.Random(1)
     stream = Stream(clients, 12)
     began = time.monotonic()

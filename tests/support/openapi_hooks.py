@@ -1,6 +1,6 @@
 """What Schemathesis sends where the document says that bytes are a picture: pictures.
 
-Loaded by its command line (``SCHEMATHESIS_HOOKS``); see `tests.chaos.test_openapi`.
+Loaded by its command line (``SCHEMATHESIS_HOOKS``); see `tests.integration.test_openapi`.
 """
 
 import itertools

@@ -112,7 +112,13 @@ class System:
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ends it as Ctrl-C does; its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(STOP_S)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            left = psutil.Process(self.process.pid).children(recursive=True)
+            running = [" ".join(one.cmdline()) for one in left]
+            said = "".join(self.lines[-40:])
+            raise AssertionError(f"it does not stop: {running}\n{said}") from None
 
     def __exit__(
         self,
