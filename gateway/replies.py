@@ -144,7 +144,7 @@ class Replies:
         except wire.WireError as error:
             log.error("a message that cannot be read", id=waiter.id, reason=str(error))
             ended = None
-        if isinstance(ended, wire.Success):
+        if isinstance(ended, wire.Success) and ended.id == waiter.id:
             waiter.end(ended)
             return
         self._background(self._read_again([waiter]))
