@@ -83,7 +83,7 @@ def _jpegs() -> Iterator[tuple[str, bytes]]:
         yield f"jpeg of {side} squared", good[: frame + 5] + size + good[frame + 9 :]
     for side in (512, 4000):
         for scans in (50, 5000):
-            yield f"jpeg of {side} squared, {scans} scans", _scans(side, scans)
+            yield f"jpeg of {side} squared, {scans} scans", scans(side, scans)
     yield "jpeg, 100,000 comments", after_soi(good, segment(0xFE, b"") * 100_000)
     yield "jpeg, 200 profiles", after_soi(
         good, segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(60_000)) * 200
@@ -98,7 +98,7 @@ def _jpegs() -> Iterator[tuple[str, bytes]]:
     yield "jpeg, 64 megapixels, progressive", large
 
 
-def _scans(side: int, count: int) -> bytes:
+def scans(side: int, count: int) -> bytes:
     """A progressive JPEG that refines all its blocks, again and again."""
     good = saved(Image.new("L", (side, side)), "JPEG", progressive=True)
     starts = [at for marker, at in parts.segments(good) if marker == 0xDA]

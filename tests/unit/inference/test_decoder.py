@@ -17,6 +17,7 @@ from PIL import Image
 from inference import sandbox
 from inference.decoder import Decoder
 from inference.models.preprocessing import Preprocessing
+from tests.support.corpus.bombs import scans
 from tests.support.pictures import encoded
 
 RECIPE = Preprocessing(height=8, width=8, crop=1.0)
@@ -59,7 +60,7 @@ async def codes(decoder: Decoder, *images: bytes) -> list[str]:
 
 async def in_the_midst(decoder: Decoder) -> tuple[asyncio.Task[list[str]], int]:
     """A batch of four, one of which is being decoded, and the process that does it."""
-    slow = encoded(Image.effect_noise((2000, 2000), 90), "PNG")
+    slow = scans(512, 1500)  # a good fifth of a second
     await codes(decoder, picture(1))  # it is up
     assert decoder.pid is not None
     process = psutil.Process(decoder.pid)
@@ -141,8 +142,8 @@ async def test_a_death_between_batches_costs_no_image(decoder: Decoder) -> None:
 async def test_an_image_that_never_ends_is_given_up(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the decoder's own clocks do not run."""
-    monkeypatch.setattr(sandbox, "WALL_A_CPU", 0.0)
+    """Also where the decoder's own clocks do not end it."""
+    monkeypatch.setattr(sandbox, "WALL_A_CPU", 0.5)
     decoding, pid = await in_the_midst(decoder)
     os.kill(pid, signal.SIGSTOP)
     assert sorted(await decoding) == ["", "", "", "undecodable"]
