@@ -82,8 +82,8 @@ def _jpegs() -> Iterator[tuple[str, bytes]]:
         size = struct.pack(">HH", side, side)
         yield f"jpeg of {side} squared", good[: frame + 5] + size + good[frame + 9 :]
     for side in (512, 4000):
-        for scans in (50, 5000):
-            yield f"jpeg of {side} squared, {scans} scans", scans(side, scans)
+        for count in (50, 5000):
+            yield f"jpeg of {side} squared, {count} scans", scans(side, count)
     yield "jpeg, 100,000 comments", after_soi(good, segment(0xFE, b"") * 100_000)
     yield "jpeg, 200 profiles", after_soi(
         good, segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(60_000)) * 200
