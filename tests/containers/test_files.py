@@ -1,5 +1,6 @@
 """Dockerfiles, docker-compose.yml, .env.original and lock files agree with the code and with each other."""
 
+import hashlib
 import itertools
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from common import embedded
+from common import acl, embedded
 from common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -106,23 +107,45 @@ def test_redis_saves_as_the_embedded_server_does(
     server = tmp_path / "redis-server"
     server.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     server.chmod(0o755)
+    password = 'it\'s "secret"'
+    # What the container has at fixed places lies in a folder of the test's here.
+    places = {
+        "$$": "$",
+        "/etc/redis.acl": str(acl.TEMPLATE),
+        "/tmp/users.acl": f"{tmp_path}/users.acl",
+    }
+    command = list(compose["services"]["redis"]["command"])
+    for place, here in places.items():
+        command = [word.replace(place, here) for word in command]
     said = subprocess.run(
-        [word.replace("$$", "$") for word in compose["services"]["redis"]["command"]],
+        command,
         env={
             "PATH": f"{tmp_path}:/usr/bin:/bin",
             "PICTOR_DURABILITY": durability,
             "PICTOR_REDIS_MAXMEMORY_MB": "77",
-            "REDISCLI_AUTH": 'it\'s "secret"',
+            "REDISCLI_AUTH": password,
         },
         check=True,
         capture_output=True,
         text=True,
     ).stdout.split("\n")[:-1]
     given = dict(zip(said[::2], said[1::2], strict=True))
-    wanted = embedded.SAVES[durability]
+    wanted = (*embedded.SAVES[durability], *embedded.REWRITING)
     assert dict(zip(wanted[::2], wanted[1::2], strict=True)).items() <= given.items()
     assert (given["--maxmemory"], given["--save"]) == ("77mb", "")
-    assert given["--requirepass"] == 'it\'s "secret"'
+    users = Path(given["--aclfile"])
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    assert users.read_text() == acl.line(f"#{digest}") + "\n"
+    assert users.stat().st_mode & 0o077 == 0
+    assert password not in " ".join(said)
+
+
+def test_redis_sees_the_rules_where_its_script_reads_them(
+    compose: dict[str, Any],
+) -> None:
+    volumes = compose["services"]["redis"]["volumes"]
+    assert "./common/redis.acl:/etc/redis.acl:ro" in volumes
+    assert (ROOT / "common" / "redis.acl") == acl.TEMPLATE
 
 
 def test_compose_sets_only_settings_that_exist(compose: dict[str, Any]) -> None:

@@ -5,22 +5,34 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import redis
 
 from common import embedded
 
 START_S = 10
+# Beside users who may do little, one who may do all.
+ADMIN: Final = "user admin reset on >admin ~* &* +@all"
 
 
 class Server:
-    """The embedded server's program on a unix socket, nothing kept on disk."""
+    """The embedded server's program on a unix socket, nothing kept on disk.
 
-    def __init__(self, *arguments: str) -> None:
+    Attributes:
+        url: for the user ``default``, who may do everything unless `users` says otherwise.
+        admin_url: with `users`, for their ``admin``.
+    """
+
+    def __init__(self, *arguments: str, users: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pictor-test-")
         socket = Path(self._folder.name) / "redis.sock"
         self.url = f"unix://{socket}"
+        self.admin_url = f"unix://admin:admin@{socket}" if users else self.url
+        if users:
+            acl_file = Path(self._folder.name) / "users.acl"
+            acl_file.write_text(f"{users}\n{ADMIN}\n")
+            arguments = ("--aclfile", str(acl_file), *arguments)
         self._command = [
             *(embedded.binary(), "--port", "0", "--unixsocket", str(socket)),
             *(
@@ -42,7 +54,7 @@ class Server:
             self._command, stdout=subprocess.DEVNULL, restore_signals=False
         )
         give_up_at = time.monotonic() + START_S
-        with redis.Redis.from_url(self.url) as client:
+        with redis.Redis.from_url(self.admin_url) as client:
             while True:
                 try:
                     client.ping()
