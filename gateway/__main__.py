@@ -13,7 +13,7 @@ import sys
 import tempfile
 from typing import Final
 
-from common import connections, logs, process
+from common import checks, connections, logs, process
 from common.deaths import Deaths
 from common.errors import StartError
 from common.listening import listen
@@ -45,6 +45,7 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
     with contextlib.ExitStack() as cleanup:
         listener = cleanup.enter_context(_listener(settings, descriptor))
         await connections.check(settings.redis_url, REDIS_PATIENCE_S)
+        await checks.check(settings)
         if settings.unguarded:
             log.warning(
                 "everybody who reaches this host can use Pictor", host=settings.host

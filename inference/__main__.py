@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import Final
 
-from common import connections, logs, process
+from common import checks, connections, logs, process
 from common.connections import Keeper
 from common.deaths import Deaths
 from common.errors import StartError
@@ -32,6 +32,7 @@ async def parent(settings: Settings) -> int:
             "PICTOR_REDIS_URL is empty; only 'make run' starts a server of its own"
         )
     await connections.check(settings.redis_url, REDIS_PATIENCE_S)
+    await checks.check(settings)
     supervisor = Supervisor()
     process.on_renew(supervisor.renew)
     link = Keeper(settings.redis_url, name="inference")
