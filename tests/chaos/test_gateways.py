@@ -3,23 +3,39 @@
 import asyncio
 import signal
 
-from tests.chaos.conftest import Connect, Figures, Start, counted
-from tests.support.load import Stream, defer, results, until
+from common import keys
+from tests.chaos.conftest import Admin, Connect, Figures, Start, counted
+from tests.support.load import Answer, Stream, defer, results, until
+
+STREAM = keys.requests("efficientnet_lite0", "interactive")
 
 
 async def test_a_gateway_killed_after_it_accepted(
-    start: Start, connect: Connect, figures: Figures
+    start: Start, connect: Connect, admin: Admin, figures: Figures
 ) -> None:
-    """kill -9 one of two on 200 ids that were answered 202: the other has all 200 results."""
+    """kill -9 one of two on 200 ids that were answered 202: the other has all 200 results.
+
+    What clients waited for there ends as well, and nothing of it is left.
+    """
     system = start(gateways=2)
-    clients = connect(system)
+    clients, redis = connect(system), admin(system.redis_url)
     places = await defer(clients, 200)
+    asking = [asyncio.create_task(clients.ask()) for _ in range(50)]
     first, second = system.processes("gateway serve")
     first.kill()
     statuses = await results(clients, places, within_s=60)
-    figures(accepted=len(places), retrieved=statuses.count(200))
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    cut_off = sum(isinstance(one, OSError) for one in answers)
+
+    async def nothing_left() -> bool:
+        return await redis.call("XLEN", STREAM) == 0
+
+    await until(nothing_left, within_s=15)
+    figures(accepted=len(places), retrieved=statuses.count(200), cut_off=cut_off)
     assert second.is_running()
     assert statuses == [200] * 200
+    assert all(one.right for one in answers if isinstance(one, Answer))
+    assert await redis.call("XLEN", keys.dead()) == 0
 
 
 async def test_every_part_asked_to_stop_in_turn(
@@ -49,3 +65,22 @@ async def test_every_part_asked_to_stop_in_turn(
     assert stream.failures == []
     assert outcomes.keys() == {"right"}
     assert outcomes["right"] > 200
+
+
+async def test_a_gateway_that_leaves_says_so_first(
+    start: Start, connect: Connect
+) -> None:
+    """While it still answers, `/readyz` is 503 already, and no connection is kept."""
+    system = start(workers=1)
+    clients = connect(system)
+    assert (await clients.get("/readyz")).header("Connection") == ""
+    (process,) = system.processes("gateway serve")
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(1):
+        while (reply := await clients.get("/readyz")).status == 200:
+            await asyncio.sleep(0)
+    assert b"about to stop" in reply.body
+    assert reply.header("Connection") == "close"
+    # Connections that come now wait for its successor.
+    assert (await clients.ask()).right
+    await asyncio.to_thread(process.wait, 20)

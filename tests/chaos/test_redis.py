@@ -103,6 +103,27 @@ async def test_what_redis_lost_with_everysec_is_told_at_once(
     await stream.stop()
 
 
+async def test_all_data_flushed(
+    usual: Usual, connect: Connect, admin: Admin, figures: Figures
+) -> None:
+    """Streams, group and workers gone: those who wait are told, and all is made anew."""
+    clients, redis = connect(usual.system), admin(usual.server.url)
+    workers = usual.system.processes("inference worker")
+    asking = await waiting(clients, redis, workers, 40)
+    await redis.call("FLUSHALL")
+    flushed = time.monotonic()
+    for worker in workers:
+        worker.resume()
+    answers = await asyncio.gather(*asking)
+    told = max(answer.sent_at + answer.seconds for answer in answers) - flushed
+    stream = Stream(clients, 2)
+    again = await stream.success(since=flushed, within_s=10)
+    await stream.stop()
+    figures(**counted(answers), all_told_after_s=told, first_answer_after_s=again)
+    assert counted(answers).keys() <= {"right", "503 request-lost"}
+    assert told < 5
+
+
 @pytest.mark.parametrize("seconds", [3, 15])
 async def test_redis_paused(
     usual: Usual, connect: Connect, figures: Figures, seconds: int

@@ -57,6 +57,29 @@ async def test_a_worker_killed_in_mid_batch_loses_nothing(
     assert await redis.call("XLEN", keys.dead()) == 0
 
 
+async def test_a_worker_that_was_stopped_and_finishes_all_the_same(
+    usual: Usual, connect: Connect, admin: Admin, figures: Figures
+) -> None:
+    """Its entries are taken over meanwhile; what it then has to say changes nobody's answer."""
+    clients, redis = connect(usual.system), admin(usual.server.url)
+    asking = [asyncio.create_task(clients.ask()) for _ in range(40)]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    worker = usual.system.processes("inference worker")[0]
+    held = await in_mid_batch(redis, worker)
+    try:
+        answers = await asyncio.gather(*asking)
+    finally:
+        worker.resume()
+    reclaimed = metric(usual.system.metrics_url, "pictor_reclaimed_total")
+    again = await asyncio.gather(*(clients.ask() for _ in range(40)))
+    figures(held=held, reclaimed=int(reclaimed), **counted(answers))
+    assert counted(answers) == {"right": 40}
+    assert reclaimed >= held
+    assert counted(again) == {"right": 40}
+    assert await redis.call("XLEN", STREAM) == 0
+    assert await redis.call("XLEN", keys.dead()) == 0
+
+
 @pytest.mark.timeout(150)
 async def test_all_workers_killed_ten_times_at_random(
     usual: Usual, connect: Connect, admin: Admin, figures: Figures
@@ -121,5 +144,6 @@ async def test_an_engine_that_aborts_on_one_image(
     assert len(dead) == 1
     deaths = metric(system.metrics_url, "pictor_child_deaths_total")
     assert deaths == 4, "one in company, three alone"
+    assert any("keeps dying" in line for line in system.lines)
     readiness = await clients.get("/readyz")
     assert readiness.status == 200
