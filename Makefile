@@ -7,9 +7,11 @@ RUN := $(call STAMP,run)
 DEV := $(call STAMP,dev)
 PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench deploy
+REQUESTS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run renew test chaos test-containers load limit throughput accuracy check format lock clean
+.PHONY: help setup setup-dev run renew test chaos test-containers load limit throughput durability soak \
+  accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -67,6 +69,12 @@ limit: $(DEV) ## the in-process limit: decode and infer on all cores, no server
 
 throughput: $(DEV) ## a running Pictor under 32 clients, in turns with the limit
 	@$(BIN)/python -m bench.throughput --with-limit --rounds 5 --at-least-ratio 0.65
+
+durability: $(DEV) ## what each PICTOR_DURABILITY costs, and what a crash of Redis loses; 3 minutes
+	@$(BIN)/python -m bench.durability
+
+soak: $(DEV) ## 20,000 requests to a system of its own: memory flat, nothing left behind; REQUESTS=n for others
+	@$(BIN)/python -m bench.soak --requests $(REQUESTS)
 
 accuracy: $(DEV) ## make accuracy FOLDER=...: labelled pictures through a running Pictor
 	@$(BIN)/python -m bench.accuracy $(FOLDER) --keras --engines
