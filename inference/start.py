@@ -27,7 +27,8 @@ from inference.pace import Pace
 from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
-from inference.worker import Stages, Worker
+from inference.stages import Stages
+from inference.worker import Worker
 
 WARM_UP_SIZES: Final = (
     1,

@@ -10,23 +10,19 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from common import keys, logs
-from common.connections import RECONNECT_S, Keeper
+from common.connections import RECONNECT_S
 from common.link import LinkLost, ReplyError
-from common.process import Reporter
 from inference import metrics
-from inference.batcher import Batcher, Plan, Queued
-from inference.batches import Batch, Batches
-from inference.consumer import BEAT_S, Consumer
+from inference.batcher import Plan, Queued
+from inference.batches import Batch
+from inference.consumer import BEAT_S
 from inference.entries import Entry
-from inference.pace import Pace
-from inference.presence import Presence
-from inference.publisher import Ending, Publisher
+from inference.publisher import Ending
 from inference.reclaim import Claimed, claim
-from inference.results import Results
+from inference.stages import Stages
 
 IN_HAND: Final = 2
 TIDY_BEATS: Final = 60
@@ -46,21 +42,6 @@ PASSING: Final = frozenset(
 )
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True)
-class Stages:
-    """What a worker is put together from (`inference.start`)."""
-
-    link: Keeper
-    consumer: Consumer
-    batcher: Batcher
-    batches: Batches
-    publisher: Publisher
-    presence: Presence
-    results: Results
-    reporter: Reporter
-    pace: Pace
 
 
 class Worker:

@@ -32,7 +32,8 @@ from inference.pace import Pace
 from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
-from inference.worker import Stages, Worker
+from inference.stages import Stages
+from inference.worker import Worker
 from tests.support.pictures import distinct, encoded
 from tests.support.server import Server
 
