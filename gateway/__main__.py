@@ -13,6 +13,8 @@ import sys
 import tempfile
 from typing import Final
 
+import msgspec
+
 from common import checks, connections, logs, process
 from common.deaths import Deaths
 from common.errors import StartError
@@ -102,7 +104,8 @@ async def serve(settings: Settings, descriptor: int) -> int:
     reporter = Reporter()
     logs.set_up("gateway", settings.log_level)
     stop = process.stop_event()
-    allow_descriptors(settings.max_connections + OTHER_DESCRIPTORS)
+    most = possible_connections(settings.max_connections)
+    settings = msgspec.structs.replace(settings, max_connections=most)
     app = create_app(settings)
 
     def ready() -> None:
@@ -115,21 +118,23 @@ async def serve(settings: Settings, descriptor: int) -> int:
     return 0
 
 
-def allow_descriptors(wanted: int) -> None:
-    """Raises the soft limit on open files towards what the connections may need.
+def possible_connections(wanted: int) -> int:
+    """How many connections this system lets a process have; raises the soft limit for them.
 
-    Raises:
-        StartError: the hard limit is lower.
+    Fewer than wanted are a warning and no reason not to start: beyond them, clients are told so.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
-        return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise StartError(
-            f"PICTOR_MAX_CONNECTIONS needs {wanted} open files, and this system allows {hard}; "
-            "raise its limit (ulimit -n) or lower the setting"
+    needed = wanted + OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        log.warning(
+            "fewer connections than PICTOR_MAX_CONNECTIONS: raise the limit on open files (ulimit -n)",
+            wanted=wanted,
+            open_files=hard,
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        needed = hard
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return max(1, needed - OTHER_DESCRIPTORS)
 
 
 def main() -> int:
