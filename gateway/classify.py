@@ -64,8 +64,8 @@ async def classify(
     return Receipt(answer.success, receipt)
 
 
-async def defer(*, lane: Lane, top_k: int) -> str:
-    """Accepts the picture in this request's body and returns the request's id.
+async def defer(*, lane: Lane, top_k: int) -> tuple[str, int]:
+    """Accepts the picture in this request's body; the request's id, and the entries ahead of it.
 
     Raises:
         RequestError: there is none, or it cannot be kept safe.
@@ -74,7 +74,8 @@ async def defer(*, lane: Lane, top_k: int) -> str:
     image, _ = await _image(lane, keep=True)
     owner = exchange().caller.owner
     job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner)
-    return await here.deferrer.accept(job, here.admission.state.backlog[lane])
+    ahead = max(0, here.admission.state.backlog[lane] - 1)  # it is counted itself
+    return await here.deferrer.accept(job, ahead), ahead
 
 
 async def _image(lane: Lane, *, keep: bool) -> tuple[bytes, float]:

@@ -61,7 +61,8 @@ async def post_classify() -> Response:
     lane, top_k = query.lane, query.top_k
     try:
         if wait_s == 0:
-            return _preferred(_accepted(await defer(lane=lane, top_k=top_k), lane))
+            request_id, ahead = await defer(lane=lane, top_k=top_k)
+            return _preferred(_accepted(request_id, lane, ahead))
         receipt = await classify(lane=lane, top_k=top_k, keep=True, wait_s=wait_s)
     except StillRunning as running:
         answer = _accepted(running.id, lane)
