@@ -28,6 +28,7 @@ PROBE_S: Final = 0.05
 # Where to ask a gateway that listens everywhere.
 ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 REDIS_PATIENCE_S: Final = 3.0
+RENEWED: Final = ("inference", "gateway")
 
 
 def say(text: str) -> None:
@@ -132,13 +133,10 @@ async def serve(
     else:
         settings, own_server = embedded_server(settings)
     supervisor = Supervisor()
-
-    async def renew() -> (
-        None
-    ):  # the parents do it, each for its own; server and port stay
-        supervisor.signal_to(("inference", "gateway"), signal.SIGUSR1)
-
-    process.on_renew(renew)
+    # Workers and gateways are renewed by their parents, each for its own; server and port stay.
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGUSR1, supervisor.signal_to, RENEWED, signal.SIGUSR1
+    )
     try:
         if await process.before(
             stop, start_all(supervisor, parts(settings, listener, own_server))
