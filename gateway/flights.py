@@ -44,6 +44,7 @@ class Flight:
     Attributes:
         expires_at: monotonic time at which its entry expires.
         ended: how it ended; for all riders.
+        added: Redis has its entry; until then nobody may be promised anything.
         waiter: what wakes it.
         riders: how many wait for it.
         left: the last of them has gone.
@@ -54,6 +55,9 @@ class Flight:
     key: tuple[object, ...]
     expires_at: float
     ended: asyncio.Future[wire.Ended] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    added: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     waiter: Waiter | None = None

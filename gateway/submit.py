@@ -8,7 +8,7 @@ not cancel, and is never repeated; when the last rider has left, that task withd
 import asyncio
 import hashlib
 import time
-from typing import Final
+from typing import Any, Final
 
 from common import keys, logs, wire
 from common.connections import Keeper
@@ -107,10 +107,19 @@ class Submitter:
         except TimeoutError:
             if not keep:
                 raise DeadlinePassed(retry_after_s=1) from None
+            if not await self._added(flight):
+                return await asyncio.shield(flight.ended)
             await self._keep(flight, job)
             raise StillRunning(flight.id) from None
         finally:
             flight.leave()
+
+    @staticmethod
+    async def _added(flight: Flight) -> bool:
+        """Whether its entry was added, once that is known; where it was not, the flight ends."""
+        known: set[asyncio.Future[Any]] = {flight.added, flight.ended}
+        await asyncio.wait(known, return_when=asyncio.FIRST_COMPLETED)
+        return flight.added.done()
 
     async def _keep(self, flight: Flight, job: Job) -> None:
         """Writes down that the id lives, before anybody is told so."""
@@ -128,6 +137,8 @@ class Submitter:
             waiter = flight.waiter = await self._replies.open(flight.id)
             if not flight.left:
                 await self._add(waiter, request, job)
+                if waiter.entry_id is not None:
+                    flight.added.set_result(None)
                 flight.end(await self._end_of(waiter, flight))
         except RequestError as error:
             flight.fail(error)

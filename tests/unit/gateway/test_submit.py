@@ -455,6 +455,21 @@ async def test_of_two_who_keep_a_request_none_takes_it_back(gateway: Gateway) ->
     assert (await gateway.entry()).id == entry.id
 
 
+async def test_no_id_is_told_before_its_entry_is_there(gateway: Gateway) -> None:
+    """The subscription may take longer to be confirmed than the client wants to wait."""
+    await until(lambda: connected(gateway))
+    held = gateway.replies._flush
+    gateway.replies._flush = lambda: None  # type: ignore[method-assign]
+    waiting = gateway.submit(replace(JOB, deadline_s=0.05), keep=True)
+    await asyncio.wait({waiting}, timeout=0.3)
+    assert await gateway.link.call("XLEN", STREAM) == 0
+    assert not waiting.done()
+    held()
+    with pytest.raises(StillRunning) as caught:
+        await waiting
+    assert (await gateway.entry()).request.id == caught.value.id
+
+
 async def test_who_keeps_a_request_may_leave_before_being_told(
     gateway: Gateway,
 ) -> None:
@@ -502,6 +517,20 @@ async def test_an_entry_of_unknown_fate_is_given_up_and_never_added_twice(
         await own_gateway.submit()
     await no_writes()
     assert await own_gateway.link.call("XLEN", STREAM) <= 1
+
+
+async def test_an_entry_of_unknown_fate_is_promised_to_nobody(
+    own_gateway: Gateway,
+    no_writes: Callable[[], Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither while Redis is silent, nor when it answers again before that time is up."""
+    monkeypatch.setattr(submit_module, "UNKNOWN_FATE_S", 1)
+    waiting = own_gateway.submit(replace(JOB, deadline_s=0.3), keep=True)
+    await asyncio.wait({waiting}, timeout=0.25)  # past the time for an answer to XADD
+    await no_writes()
+    with pytest.raises(errors.BrokerAway):
+        await waiting
 
 
 async def test_an_entry_of_unknown_fate_may_still_be_answered(
