@@ -132,18 +132,21 @@ class Consumer:
     async def bury(self) -> None:
         """Moves what could not be read to the dead stream; nobody waits for it."""
         while self._unreadable:
-            stream, entry_id, reason = self._unreadable[-1]
+            buried = stream, entry_id, reason = self._unreadable.pop()
             log.error("an entry that cannot be read", stream=stream, reason=reason)
-            await self._link.calls(
-                (
-                    ("MULTI",),
-                    dead_letter("reason", reason, "entry", entry_id),
-                    ("XACK", stream, GROUP, entry_id),
-                    ("XDEL", stream, entry_id),
-                    ("EXEC",),
+            try:
+                await self._link.calls(
+                    (
+                        ("MULTI",),
+                        dead_letter("reason", reason, "entry", entry_id),
+                        ("XACK", stream, GROUP, entry_id),
+                        ("XDEL", stream, entry_id),
+                        ("EXEC",),
+                    )
                 )
-            )
-            self._unreadable.pop()
+            except BaseException:  # not yet; another may have been found meanwhile
+                self._unreadable.append(buried)
+                raise
 
     def release(self, entries: Iterable[Entry]) -> None:
         """These entries have ended."""
@@ -158,9 +161,9 @@ class Consumer:
         """Tells the group what we work on, and finds out what is not ours any more; buries.
 
         Ownership is read first, and XCLAIM asks for half a beat of idleness: a worker that
-        was stopped for long does not take back what another has claimed meanwhile.
+        was stopped for long does not take back what another has claimed meanwhile. Last comes
+        what may be refused for want of memory.
         """
-        await self.bury()
         for stream, held in self._held.items():
             mine = set(held)
             idle, ours = await self._link.calls(
@@ -175,6 +178,7 @@ class Consumer:
             if owned:
                 claim: Command = ("XCLAIM", stream, GROUP, self.name, int(BEAT_S * 500))
                 await self._link.call(*claim, *sorted(owned), "JUSTID")
+        await self.bury()
 
     async def tidy(self) -> None:
         """Takes consumers of dead workers out of the group, where nothing is pending for them.

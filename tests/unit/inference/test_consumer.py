@@ -328,6 +328,36 @@ async def test_without_room_to_bury_one_its_neighbour_is_read_all_the_same(
     assert await link.call("XLEN", keys.dead()) == 1
 
 
+async def test_a_beat_that_cannot_bury_keeps_what_is_in_hand(
+    link: Keeper, consumer: Consumer
+) -> None:
+    """Else others would take it, and count a death, for as long as Redis has no memory left."""
+    await add(link)
+    await link.call("XADD", INTERACTIVE, "*", "other", "fields")
+    (entry,) = await consumer.more(Plan(2, 0))
+    await asyncio.sleep(0.02)
+    await link.call("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(ReplyError, match="OOM"):
+            await consumer.beat()
+    finally:
+        await link.call("CONFIG", "SET", "maxmemory", "0")
+    (row,) = await link.call("XPENDING", INTERACTIVE, GROUP, entry.id, entry.id, 1)
+    assert row[2] < 15  # ms idle
+
+
+async def test_one_is_buried_by_the_beat_while_another_is_taken_over(
+    link: Keeper, consumer: Consumer
+) -> None:
+    for _ in range(3):
+        await link.call("XADD", INTERACTIVE, "*", "other", "fields")
+    assert await consumer.more(Plan(2, 0)) == []
+    await asyncio.gather(consumer.bury(), consumer.bury(), consumer.more(Plan(1, 0)))
+    await consumer.bury()
+    assert await link.call("XLEN", keys.dead()) == 3
+    assert await link.call("XLEN", INTERACTIVE) == 0
+
+
 async def members(link: Keeper) -> set[bytes]:
     rows = await link.call("XINFO", "CONSUMERS", INTERACTIVE, GROUP)
     return {row[row.index(b"name") + 1] for row in rows}
