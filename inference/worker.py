@@ -26,7 +26,8 @@ from inference.stages import Stages
 
 IN_HAND: Final = 2
 TIDY_BEATS: Final = 60
-# Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script.
+# Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script, a
+# stream that was there when a read began to wait for it (Redis before 7.2).
 PASSING: Final = frozenset(
     {
         "OOM",
@@ -38,6 +39,7 @@ PASSING: Final = frozenset(
         "CLUSTERDOWN",
         "BUSY",
         "TRYAGAIN",
+        "UNBLOCKED",
     }
 )
 
@@ -74,7 +76,8 @@ class Worker:
         finally:
             beating.cancel()
             self._stages.batches.close()
-        with contextlib.suppress(LinkLost):  # without Redis there is nothing to leave
+        # Without Redis, or what it held, there is nothing to leave.
+        with contextlib.suppress(LinkLost, ReplyError):
             await self._stages.presence.leave()
             await self._stages.consumer.leave()
 
@@ -189,6 +192,8 @@ class Worker:
         """Runs entries of dead workers, each alone, until none is left."""
         stages = self._stages
         while True:
+            if self._broken is not None:  # the rest is not to be counted as deaths
+                raise self._broken
             # One that Redis kept us from running is taken up again, not claimed once more.
             self._claimed = self._claimed or await claim(stages.link, stages.consumer)
             if self._claimed is None:

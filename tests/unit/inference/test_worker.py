@@ -585,3 +585,47 @@ async def test_a_broken_engine_ends_its_worker_and_blames_no_image(
             await bench.running
     assert await bench.redis.call("EXISTS", keys.result(request_id)) == 0
     assert await bench.redis.call("XLEN", INTERACTIVE) == 1
+
+
+async def test_a_broken_engine_takes_over_one_entry_and_no_more(
+    benches: Benches,
+) -> None:
+    """Each that a dying worker has claimed counts a death; only one was run."""
+    bench = benches()
+    await bench.stages.consumer.ensure_group()
+    for _ in range(3):
+        await bench.add(distinct(RED))
+    read = ("XREADGROUP", "GROUP", GROUP, "dead", "COUNT", 3, "STREAMS", INTERACTIVE)
+    await bench.redis.call(*read, ">")
+
+    def fail(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise PictorError("the device is gone")
+
+    bench.engine.run = fail  # type: ignore[method-assign]
+    await bench.start()
+    assert bench.running is not None
+    with pytest.raises(PictorError, match="device"):
+        async with asyncio.timeout(10):
+            await bench.running
+    rows = await bench.redis.call("XPENDING", INTERACTIVE, GROUP, "-", "+", 10)
+    assert sorted(row[3] for row in rows) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("refusal", ["UNBLOCKED the stream key no longer exists"])
+async def test_a_refusal_that_passes_ends_no_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, refusal: str
+) -> None:
+    """As a Redis before 7.2 says when data are flushed, or replicas change places."""
+    first = bench.stages.consumer.first
+    said: list[str] = []
+
+    async def refused() -> list[Any]:
+        if not said:
+            said.append(refusal)
+            raise ReplyError(refusal)
+        return await first()
+
+    monkeypatch.setattr(bench.stages.consumer, "first", refused)
+    await asyncio.sleep(0.1)
+    assert await bench.label(await bench.add(RED)) == "red"
+    assert said
