@@ -106,22 +106,25 @@ class Admission:
             QueueFull: it would not fit, or expire before its turn.
         """
         self._alive()
-        state, bound = self.state, self._bounds[lane]
-        if state.memory >= FULL_SHARE:
-            raise BrokerFull(retry_after_s=self._within(state.emptied_s / 2))
-        if (backlog := state.backlog[lane]) >= bound:
-            raise QueueFull(
-                retry_after_s=self._within((backlog - bound + 1) / state.rate)
-            )
-        if state.memory >= MEMORY_SHARE:
-            raise QueueFull(retry_after_s=self._within(state.emptied_s / 2))
+        self._room(lane, self._bounds[lane] - 1)
         self._in_time(lane, deadline_s)
-        state.backlog[lane] += 1  # counted again from Redis in a moment
+        self.state.backlog[lane] += 1  # counted again from Redis in a moment
 
     def confirm(self, lane: Lane, deadline_s: float) -> None:
         """Looks once more when the body is there, which may have taken long; raises as `check`."""
         self._alive()
+        self._room(lane, self._bounds[lane])  # in which it may be counted already
         self._in_time(lane, deadline_s)
+
+    def _room(self, lane: Lane, most: int) -> None:
+        """Redis has memory left, and no more than `most` entries wait in the lane."""
+        state = self.state
+        if state.memory >= FULL_SHARE:
+            raise BrokerFull(retry_after_s=self._within(state.emptied_s / 2))
+        if (beyond := state.backlog[lane] - most) > 0:
+            raise QueueFull(retry_after_s=self._within(beyond / state.rate))
+        if state.memory >= MEMORY_SHARE:
+            raise QueueFull(retry_after_s=self._within(state.emptied_s / 2))
 
     def _alive(self) -> None:
         """Redis answers, and somebody is there to work."""

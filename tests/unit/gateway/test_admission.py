@@ -115,9 +115,20 @@ def test_what_was_read_too_long_ago_does_not_count() -> None:
 
 
 def test_a_body_that_took_long_is_looked_at_again() -> None:
-    """Not for the bound, in which it is counted already."""
+    """In the bound it is counted already."""
     admission = standing(interactive=100, rate=1000)
     admission.confirm("interactive", 10)
+    admission.state.backlog["interactive"] = 101
+    with pytest.raises(QueueFull):
+        admission.confirm("interactive", 10)
+    admission.state.backlog["interactive"] = 100
+    admission.state.memory = 0.7
+    with pytest.raises(QueueFull):
+        admission.confirm("interactive", 10)
+    admission.state.memory = 0.95
+    with pytest.raises(BrokerFull):
+        admission.confirm("interactive", 10)
+    admission.state.memory = 0.0
     admission.state.workers = (worker(5),)
     with pytest.raises(QueueFull):
         admission.confirm("interactive", 10)
