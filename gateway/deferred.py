@@ -7,7 +7,7 @@ from typing import Any
 
 from common import keys, logs, wire
 from common.connections import Keeper
-from common.errors import BrokerAway
+from common.errors import BrokerAway, RequestError
 from common.link import LinkLost, ReplyError
 from gateway import entries
 from gateway.flights import Job
@@ -65,7 +65,7 @@ class Deferrer:
         try:
             forget = ("DEL", keys.pending(request_id))
             await entries.withdraw(self._link, stream, await adding, forget)
-        except (LinkLost, ReplyError, BrokerAway) as error:
+        except (LinkLost, ReplyError, RequestError) as error:
             log.warning("not taken back", id=request_id, reason=str(error))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":

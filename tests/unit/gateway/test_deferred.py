@@ -73,3 +73,20 @@ async def test_without_room_nothing_is_accepted(own_server: Server) -> None:
     with pytest.raises(BrokerAway):
         await Deferrer(link, "m", 60).accept(JOB, ahead=0)
     await link.close()
+
+
+async def test_who_leaves_a_request_that_is_refused_leaves_no_error(
+    own_server: Server,
+) -> None:
+    link = Keeper(own_server.url)
+    await link.call("CONFIG", "SET", "maxmemory", "1")
+    deferrer = Deferrer(link, "m", 60)
+    accepting = asyncio.create_task(deferrer.accept(JOB, ahead=0))
+    await asyncio.sleep(0)
+    adding = set(deferrer._tasks)
+    accepting.cancel()
+    await asyncio.gather(accepting, return_exceptions=True)
+    (taking_back,) = deferrer._tasks - adding
+    await deferrer.finish(5)
+    assert taking_back.exception() is None
+    await link.close()
