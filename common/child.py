@@ -101,6 +101,11 @@ class Kept:
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process is not None else None
 
+    @property
+    def ready(self) -> bool:
+        """Whether its process has said so; one started again says it anew."""
+        return self._ready.is_set() and self.pid is not None
+
     async def start(self) -> None:
         await self._spawn()
         assert self._process is not None
@@ -140,8 +145,10 @@ class Kept:
                 pass_fds=(writing, *self.child.descriptors),
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:  # a stop in its midst as well
             os.close(reading)
+            if not isinstance(error, OSError):
+                raise
             raise StartError(f"{self.child.name} cannot be started: {error}") from error
         finally:
             os.close(writing)
@@ -171,7 +178,7 @@ class Kept:
         while True:
             assert self._process is not None
             status = await self._process.wait()
-            asked = self._is_stopping()
+            asked = self._stopping
             end = End(
                 self.child.name,
                 self._process.pid,
@@ -190,7 +197,7 @@ class Kept:
                 again_in_s=self._backoff_s,
             )
             await asyncio.sleep(self._backoff_s)
-            if self._is_stopping():
+            if self._stopping:
                 return
             await self._again()
 
@@ -213,9 +220,6 @@ class Kept:
                 "child cannot be started", child=self.child.name, reason=str(error)
             )
             self._backoff_s = LONGEST_BACKOFF_S
-
-    def _is_stopping(self) -> bool:
-        return self._stopping
 
     def signal(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:

@@ -54,9 +54,9 @@ class Supervisor:
             self._kept.remove(kept)
 
     def signal_to(self, names: Collection[str], number: int) -> None:
-        """Hands a signal on to the children of these names."""
+        """Hands a signal on to the children of these names that can hear it: those that are ready."""
         for kept in self._kept:
-            if kept.child.name in names:
+            if kept.child.name in names and kept.ready:
                 kept.signal(number)
 
     async def stop(self) -> None:

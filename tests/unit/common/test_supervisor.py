@@ -253,6 +253,37 @@ async def test_a_stop_in_the_middle_of_a_renewal_leaves_nothing(
     assert supervisor.pids() == {}
 
 
+async def test_a_child_that_is_not_ready_yet_is_sent_no_signal(
+    supervisor: Supervisor, nursery: Nursery
+) -> None:
+    """It has no handler yet, and would be ended by what asks it to renew."""
+    starting = asyncio.create_task(
+        supervisor.start(nursery.child("late", "time.sleep(0.3);" + OBEDIENT))
+    )
+    await until(lambda: "late started" in nursery.notes)
+    supervisor.signal_to(("late",), signal.SIGUSR1)
+    await starting
+    supervisor.signal_to(("late",), signal.SIGUSR1)  # now it can hear it
+    await until(lambda: nursery.notes.count("late started") == 2)
+
+
+async def test_a_stop_while_a_process_is_made_leaves_no_descriptor(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = asyncio.Event()
+
+    async def slow(*_: object, **__: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    before = len(os.listdir("/dev/fd"))
+    starting = asyncio.create_task(Supervisor().start(nursery.child("one")))
+    await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert len(os.listdir("/dev/fd")) == before
+
+
 async def test_a_child_that_cannot_report_is_ready_when_its_probe_returns(
     supervisor: Supervisor, nursery: Nursery
 ) -> None:
