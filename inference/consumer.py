@@ -166,13 +166,17 @@ class Consumer:
         """
         for stream, held in self._held.items():
             mine = set(held)
-            idle, ours = await self._link.calls(
+            # One by one: of what was lost with connections there may be any number before them.
+            idle, *found = await self._link.calls(
                 (
                     ("XPENDING", stream, GROUP, "IDLE", RECLAIM_MS, "-", "+", 1),
-                    ("XPENDING", stream, GROUP, "-", "+", len(mine) + 64, self.name),
+                    *(
+                        ("XPENDING", stream, GROUP, one, one, 1, self.name)
+                        for one in mine
+                    ),
                 )
             )
-            owned = mine & {row[0] for row in ours}
+            owned = {row[0] for rows in found for row in rows}
             self.orphans = self.orphans or any(row[0] not in mine for row in idle)
             held.difference_update(mine - owned)
             if owned:

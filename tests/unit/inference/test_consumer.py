@@ -187,6 +187,20 @@ async def test_a_beat_says_that_an_entry_is_worked_on(
     assert (await idle_ms(link, other.id))[0] >= 50
 
 
+async def test_a_beat_finds_its_own_among_any_number_that_were_lost(
+    link: Keeper, consumer: Consumer
+) -> None:
+    """Replies that were lost with their connections leave entries pending that nobody holds."""
+    for number in range(100):
+        await add(link, number)
+    read = ("XREADGROUP", "GROUP", GROUP, "w", "COUNT", 100, "STREAMS", INTERACTIVE)
+    await link.call(*read, ">")
+    await add(link, 100)
+    (entry,) = await consumer.more(Plan(1, 0))
+    await consumer.beat()
+    assert consumer.holds(entry)
+
+
 async def test_a_beat_notices_what_dead_workers_left(
     link: Keeper, consumers: Consumers, consumer: Consumer
 ) -> None:
