@@ -24,6 +24,7 @@ SHARING_S: Final = 1.0
 UNKNOWN_FATE_S: Final = (
     2.0  # how long a result may still come after an XADD without an answer
 )
+LAST_LOOK_S: Final = 0.25  # that a deadline may be passed by to see how it stands
 
 ANY_NUMBER: Final = 2**31  # of entries ahead; how many there were is not known
 
@@ -105,6 +106,8 @@ class Submitter:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 return await asyncio.shield(flight.ended)
         except TimeoutError:
+            if await self._has_ended(flight):
+                return await asyncio.shield(flight.ended)
             if not keep:
                 raise DeadlinePassed(retry_after_s=1) from None
             if not await self._added(flight):
@@ -113,6 +116,18 @@ class Submitter:
             raise StillRunning(flight.id) from None
         finally:
             flight.leave()
+
+    async def _has_ended(self, flight: Flight) -> bool:
+        """Whether there is a result whose wake-up was missed: the truth, once at a deadline."""
+        waiter = flight.waiter
+        if waiter is None:
+            return False
+        try:
+            async with asyncio.timeout(LAST_LOOK_S):
+                await self._replies.read([waiter])
+        except (LinkLost, ReplyError, TimeoutError) as error:
+            log.warning("no last look", id=flight.id, reason=str(error))
+        return waiter.ended.done()
 
     @staticmethod
     async def _added(flight: Flight) -> bool:

@@ -425,6 +425,19 @@ async def test_a_result_at_the_last_moment_is_read(
     await gateway.close()
 
 
+@pytest.mark.parametrize("keep", [False, True])
+async def test_a_result_whose_wake_up_was_lost_is_read_at_its_riders_deadline(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    """The entry itself may live longer, for others who come later."""
+    monkeypatch.setattr(replies_module, "SWEEP_S", 60)
+    await asyncio.sleep(0.1)  # the sweep that had begun is over
+    waiting = gateway.submit(replace(JOB, deadline_s=0.3), keep=keep)
+    entry = await gateway.entry()
+    await gateway.end(entry, entry.success(), tell=False)
+    assert (await waiting).success == entry.success()
+
+
 async def test_a_request_that_is_kept_goes_on_past_the_deadline(
     gateway: Gateway,
 ) -> None:
@@ -526,8 +539,13 @@ async def test_an_entry_of_unknown_fate_is_promised_to_nobody(
 ) -> None:
     """Neither while Redis is silent, nor when it answers again before that time is up."""
     monkeypatch.setattr(submit_module, "UNKNOWN_FATE_S", 1)
-    waiting = own_gateway.submit(replace(JOB, deadline_s=0.3), keep=True)
-    await asyncio.wait({waiting}, timeout=0.25)  # past the time for an answer to XADD
+    waiting = own_gateway.submit(replace(JOB, deadline_s=0.6), keep=True)
+
+    async def subscribed() -> bool:
+        return bool(await own_gateway.link.call("PUBSUB", "CHANNELS", "pictor:{*"))
+
+    await until(subscribed)
+    await asyncio.wait({waiting}, timeout=0.3)  # past the time for an answer to XADD
     await no_writes()
     with pytest.raises(errors.BrokerAway):
         await waiting
