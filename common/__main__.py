@@ -164,6 +164,8 @@ async def main() -> int:
     settings = Settings.load()
     logs.set_up("pictor", settings.log_level)
     stop = process.stop_event()
+    # From the lock on `common.renew` may ask; until there is something to renew, it is not heard.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     with lock(settings.data_path), listen(settings) as listener:
         try:
             await serve(settings, listener, stop)

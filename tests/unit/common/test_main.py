@@ -1,7 +1,10 @@
 """What `make run` checks before it starts anything."""
 
+import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +20,25 @@ def test_a_folder_is_one_pictors_at_a_time(tmp_path: Path) -> None:
     with lock(tmp_path / "data"), pytest.raises(StartError, match="another Pictor"):
         lock(tmp_path / "data")
     lock(tmp_path / "data").close()
+
+
+def test_who_asks_for_a_renewal_too_early_ends_nothing(tmp_path: Path) -> None:
+    """The lock says whom to ask before there is anything to renew."""
+    code = (
+        "import asyncio, os, signal\n"
+        "from common import __main__ as main\n"
+        "main.listen = lambda settings: os.kill(os.getpid(), signal.SIGUSR1) or 1 / 0\n"
+        "asyncio.run(main.main())\n"
+    )
+    environment = {**os.environ, "PICTOR_DATA_DIR": str(tmp_path)}
+    ended = subprocess.run(
+        (sys.executable, "-c", code),
+        check=False,
+        env=environment,
+        capture_output=True,
+    )
+    assert b"ZeroDivisionError" in ended.stderr
+    assert ended.returncode == 1
 
 
 def test_a_full_disk_is_told_before_anything_starts(
