@@ -30,6 +30,7 @@ LONGEST_RETRY_S: Final = 60.0
 LEAST_RATE: Final = (
     0.1  # images a second; what a worker that has measured nothing is taken for
 )
+UNREAD: Final = "Redis has not answered yet"
 
 log = logs.get(__name__)
 
@@ -79,7 +80,7 @@ class Admission:
         self._details_at = -math.inf
         self._returned_at = -math.inf
         self._tried = asyncio.Event()
-        self.away: str = "Redis has not answered yet"  # why not, or empty
+        self.away: str = UNREAD  # why not, or empty
         self.read_at = -math.inf  # by `time.monotonic`
         self.state = State()
 
@@ -191,9 +192,9 @@ class Admission:
             self._details_at = now
         self.state.backlog = dict(zip(LANES, replies[: len(LANES)], strict=True))
         self.read_at = time.monotonic()
-        if self.away:
-            self.away = ""
+        if self.away not in {"", UNREAD}:
             self._returned_at = self.read_at
+        self.away = ""
         for lane, count in self.state.backlog.items():
             metrics.BACKLOG.labels(lane).set(count)
         metrics.WORKERS.set(len(self.state.workers))

@@ -208,10 +208,20 @@ async def test_memory_is_read_where_it_is_bounded(
 async def test_workers_have_two_beats_to_be_seen_after_redis_was_away(
     admission: Admission, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    admission.away = "Redis does not answer: the connection was lost"
     await admission.read()
     admission.check("interactive", 10)
     now = time.monotonic()
     monkeypatch.setattr(module.time, "monotonic", lambda: now + module.GRACE_S + 0.1)
+    await admission.read()
+    with pytest.raises(NoWorker):
+        admission.check("interactive", 10)
+
+
+async def test_a_gateway_that_starts_without_workers_lets_nothing_in(
+    admission: Admission,
+) -> None:
+    """Redis was there all the while, so nobody is about to be seen again."""
     await admission.read()
     with pytest.raises(NoWorker):
         admission.check("interactive", 10)
