@@ -48,6 +48,7 @@ class Flight:
         waiter: what wakes it.
         riders: how many wait for it.
         left: the last of them has gone.
+        marked: that it lives has been written down, or nearly.
         kept: it was answered 202 and goes on without riders.
     """
 
@@ -63,6 +64,7 @@ class Flight:
     waiter: Waiter | None = None
     riders: int = 0
     left: bool = False
+    marked: bool = False
     kept: bool = False
 
     def leave(self) -> None:

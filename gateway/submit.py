@@ -140,6 +140,7 @@ class Submitter:
         """Writes down that the id lives, before anybody is told so."""
         ttl_ms = int((flight.expires_at - time.monotonic()) * 1000)
         known = wire.Pending(wire.VERSION, job.owner, job.lane, ANY_NUMBER)
+        flight.marked = True
         try:
             await self._link.call(*entries.pending(flight.id, known, ttl_ms))
         except (LinkLost, ReplyError) as error:
@@ -189,7 +190,10 @@ class Submitter:
         try:
             if flight.left:
                 if not flight.kept and waiter.entry_id is not None:
-                    await entries.withdraw(self._link, waiter.stream, waiter.entry_id)
+                    mark = (("DEL", keys.pending(flight.id)),) if flight.marked else ()
+                    await entries.withdraw(
+                        self._link, waiter.stream, waiter.entry_id, *mark
+                    )
             else:
                 await self._replies.read([waiter])  # once at the deadline: the truth
                 if waiter.ended.done():

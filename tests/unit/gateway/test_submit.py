@@ -532,6 +532,29 @@ async def test_an_entry_of_unknown_fate_is_given_up_and_never_added_twice(
     assert await own_gateway.link.call("XLEN", STREAM) <= 1
 
 
+async def test_who_leaves_while_its_id_is_written_down_leaves_no_mark(
+    own_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marking = asyncio.Event()
+    pending = submit_module.entries.pending
+
+    def noticed(*arguments: Any) -> Any:
+        marking.set()
+        return pending(*arguments)
+
+    monkeypatch.setattr(submit_module.entries, "pending", noticed)
+    leaving = own_gateway.submit(replace(JOB, deadline_s=0.2), keep=True)
+    await own_gateway.entry()
+    await own_gateway.link.call("CLIENT", "PAUSE", 60_000, "WRITE")
+    await marking.wait()
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await own_gateway.link.call("CLIENT", "UNPAUSE")
+    await own_gateway.submitter.finish(5)
+    assert await own_gateway.link.call("KEYS", "pictor:*pending*") == []
+    assert await own_gateway.link.call("XLEN", STREAM) == 0
+
+
 async def test_an_entry_of_unknown_fate_is_promised_to_nobody(
     own_gateway: Gateway,
     no_writes: Callable[[], Awaitable[Any]],
