@@ -59,10 +59,13 @@ class Gateway:
 
     async def entries(self, count: int = 1, stream: str = STREAM) -> list[Entry]:
         """The entries on a stream, once there are this many."""
+        return [Entry.of(row) for row in await self.rows(count, stream)]
+
+    async def rows(self, count: int, stream: str = STREAM) -> list[Any]:
+        """What is on a stream, once it is this much."""
         await until(lambda: self._has(stream, count))
-        return [
-            Entry.of(row) for row in await self.link.call("XRANGE", stream, "-", "+")
-        ]
+        rows: list[Any] = await self.link.call("XRANGE", stream, "-", "+")
+        return rows
 
     async def entry(self) -> Entry:
         """The one entry that is on its stream."""
@@ -103,6 +106,19 @@ async def gateway(
     monkeypatch.setattr(replies_module, "SWEEP_S", 0.05)
     gateway = Gateway(flushed_redis_url)
     gateway.replies.start()
+    yield gateway
+    await gateway.close()
+
+
+@pytest.fixture
+async def unswept(
+    flushed_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Gateway]:
+    """What it does not find by other ways than the sweep, it does not find."""
+    monkeypatch.setattr(replies_module, "SWEEP_S", 60)
+    gateway = Gateway(flushed_redis_url)
+    gateway.replies.start()
+    await until(lambda: connected(gateway))
     yield gateway
     await gateway.close()
 
@@ -187,23 +203,25 @@ async def test_a_result_whose_wake_up_was_lost_is_found(gateway: Gateway) -> Non
     assert (await waiting).success == entry.success()
 
 
-async def test_a_wake_up_of_anything_but_success_is_looked_up(gateway: Gateway) -> None:
+async def test_a_wake_up_of_anything_but_success_is_looked_up(unswept: Gateway) -> None:
     """The first end wins: what is published later is not the truth."""
-    waiting = gateway.submit()
-    entry = await gateway.entry()
+    waiting = unswept.submit()
+    entry = await unswept.entry()
     name = keys.result(entry.request.id)
     late = wire.encode(wire.Failure(1, entry.request.id, "", "dead-letter"))
-    await gateway.link.call("SET", name, wire.encode(entry.success()))
-    await gateway.link.call("PUBLISH", name, late)
-    assert (await waiting).success == entry.success()
+    await unswept.link.call("SET", name, wire.encode(entry.success()))
+    await unswept.link.call("PUBLISH", name, late)
+    async with asyncio.timeout(3):  # before its deadline
+        assert (await waiting).success == entry.success()
 
 
-async def test_the_loss_of_the_subscription_loses_no_answer(gateway: Gateway) -> None:
-    waiting = gateway.submit()
-    entry = await gateway.entry()
-    assert await gateway.link.call("CLIENT", "KILL", "TYPE", "pubsub") == 1
-    await gateway.end(entry, entry.success(), tell=False)
-    assert (await waiting).success == entry.success()
+async def test_the_loss_of_the_subscription_loses_no_answer(unswept: Gateway) -> None:
+    waiting = unswept.submit()
+    entry = await unswept.entry()
+    assert await unswept.link.call("CLIENT", "KILL", "TYPE", "pubsub") == 1
+    await unswept.end(entry, entry.success(), tell=False)
+    async with asyncio.timeout(3):  # before its deadline
+        assert (await waiting).success == entry.success()
 
 
 async def test_after_a_new_subscription_wake_ups_are_heard_again(
@@ -254,14 +272,14 @@ async def test_a_request_that_redis_lost_is_told_at_once(gateway: Gateway) -> No
 
 
 async def test_what_redis_lost_among_others_is_found_after_a_reconnect(
-    gateway: Gateway,
+    unswept: Gateway,
 ) -> None:
-    """The stream is not empty, so the entry itself is looked for."""
-    waiting = gateway.submit(replace(JOB, deadline_s=60))
-    entry = await gateway.entry()
-    await gateway.link.call("XADD", STREAM, "*", "another", "entry")
-    await gateway.link.call("XDEL", STREAM, entry.id)
-    await gateway.link.call("CLIENT", "KILL", "TYPE", "pubsub")
+    """An older one is still there, so the entry itself is looked for."""
+    await unswept.link.call("XADD", STREAM, "1-1", "another", "entry")
+    waiting = unswept.submit(replace(JOB, deadline_s=60))
+    entry = Entry.of((await unswept.rows(2))[1])
+    await unswept.link.call("XDEL", STREAM, entry.id)
+    await unswept.link.call("CLIENT", "KILL", "TYPE", "pubsub")
     with pytest.raises(errors.RequestLost):
         async with asyncio.timeout(5):
             await waiting
@@ -284,6 +302,7 @@ async def test_a_client_that_leaves_withdraws_its_entry(
         return not await gateway.link.call("XLEN", STREAM)
 
     await until(withdrawn)
+    await gateway.submitter.finish(5)
     assert (await gateway.link.call("XPENDING", STREAM, GROUP))[0] == 0
     assert gateway.replies.waiting == 0
 
@@ -427,14 +446,12 @@ async def test_a_result_at_the_last_moment_is_read(
 
 @pytest.mark.parametrize("keep", [False, True])
 async def test_a_result_whose_wake_up_was_lost_is_read_at_its_riders_deadline(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, keep: bool
+    unswept: Gateway, keep: bool
 ) -> None:
     """The entry itself may live longer, for others who come later."""
-    monkeypatch.setattr(replies_module, "SWEEP_S", 60)
-    await asyncio.sleep(0.1)  # the sweep that had begun is over
-    waiting = gateway.submit(replace(JOB, deadline_s=0.3), keep=keep)
-    entry = await gateway.entry()
-    await gateway.end(entry, entry.success(), tell=False)
+    waiting = unswept.submit(replace(JOB, deadline_s=0.3), keep=keep)
+    entry = await unswept.entry()
+    await unswept.end(entry, entry.success(), tell=False)
     assert (await waiting).success == entry.success()
 
 

@@ -110,6 +110,20 @@ class Lossy(Keeper):
         return await super().replies(commands)
 
 
+class Stopping(Lossy):
+    """A connection that is lost when the cache is asked, once, as the worker is told to stop."""
+
+    losses = 1
+    stop: asyncio.Event
+
+    async def replies(self, commands: Iterable[Command]) -> list[Any]:
+        try:
+            return await super().replies(commands)
+        except LinkLost:
+            self.stop.set()
+            raise
+
+
 Benches = Callable[..., "Bench"]
 
 
@@ -532,6 +546,21 @@ async def test_a_stop_finishes_what_is_in_hand_and_leaves_the_rest(
     assert (await bench.redis.call("XPENDING", INTERACTIVE, GROUP))[0] == 0
     assert await bench.redis.call("XINFO", "CONSUMERS", INTERACTIVE, GROUP) == []
     assert await bench.redis.call("ZCARD", keys.workers()) == 0
+
+
+async def test_a_stop_runs_what_was_read_but_not_begun(
+    benches: Benches, flushed_redis_url: str
+) -> None:
+    """When the connection is lost in between; nobody else has to wait for three missed beats."""
+    link = Stopping(flushed_redis_url)
+    lossy = benches(link=link)
+    link.stop = lossy.stop
+    await lossy.start()
+    request_id = await lossy.add(RED)
+    assert lossy.running is not None
+    async with asyncio.timeout(10):
+        await lossy.running
+    assert await lossy.redis.call("EXISTS", keys.result(request_id))
 
 
 async def test_what_is_withdrawn_while_it_waits_for_the_engine_is_not_run(
