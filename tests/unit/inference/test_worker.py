@@ -424,6 +424,30 @@ async def test_what_a_dead_worker_held_is_run_alone(benches: Benches) -> None:
     assert bench.engine.seen == [[0], [0], [0]]
 
 
+async def test_nothing_is_taken_over_while_a_batch_is_in_hand(benches: Benches) -> None:
+    """If the engine died of it, the batch would have a death that is not its own."""
+    bench = benches()
+    await bench.stages.consumer.ensure_group()
+    orphan = await bench.add(GREEN)
+    read = ("XREADGROUP", "GROUP", GROUP, "dead", "STREAMS", INTERACTIVE)
+    await bench.redis.call(*read, ">")
+    mine = await bench.add(RED)
+    bench.engine.go.clear()
+    await bench.start()
+    await asyncio.to_thread(bench.engine.begun.wait, 10)
+
+    async def noticed() -> bool:
+        return bench.stages.consumer.orphans
+
+    await until(noticed)
+    await asyncio.sleep(0.2)
+    rows = await bench.redis.call("XPENDING", INTERACTIVE, GROUP, "-", "+", 10)
+    assert sorted((row[1], row[3]) for row in rows) == [(b"dead", 1), (b"w", 1)]
+    bench.engine.go.set()
+    assert (await bench.label(mine), await bench.label(orphan)) == ("red", "green")
+    assert bench.engine.seen == [[0], [1]]
+
+
 async def test_what_has_a_result_already_is_only_acknowledged(benches: Benches) -> None:
     """Its worker died between the result and the acknowledgement of an older release."""
     bench = benches()
