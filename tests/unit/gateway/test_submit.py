@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -519,6 +520,25 @@ async def test_without_room_for_the_entry_nothing_is_accepted(
     await own_gateway.link.call("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(errors.BrokerFull):
         await own_gateway.submit()
+
+
+async def test_a_subscription_that_falls_silent_is_opened_anew(
+    own_server: Server, own_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half-open connections tell nothing but by a missing PONG."""
+    monkeypatch.setattr(replies_module, "PING_S", 0.05)
+    monkeypatch.setattr(replies_module, "PONG_S", 0.3)
+    await until(lambda: connected(own_gateway))
+    own_server.process.send_signal(signal.SIGSTOP)
+    try:
+
+        async def noticed() -> bool:
+            return not own_gateway.replies.connected
+
+        await until(noticed)
+    finally:
+        own_server.process.send_signal(signal.SIGCONT)
+    await until(lambda: connected(own_gateway))
 
 
 @pytest.fixture

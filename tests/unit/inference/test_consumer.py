@@ -2,14 +2,15 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
 
 import pytest
 
 from common import keys, wire
 from common.connections import Keeper
 from common.keys import GROUP, Lane
-from common.link import ReplyError
+from common.link import Command, ReplyError
 from inference import consumer as consumer_module
 from inference import reclaim
 from inference.batcher import Plan, Queued
@@ -297,6 +298,27 @@ async def test_a_worker_that_was_stopped_for_long_takes_nothing_back(
     assert not consumer.holds(entry)
     await other.beat()
     assert other.holds(found.entry)
+
+
+async def test_a_beat_does_not_take_back_what_was_claimed_in_its_midst(
+    link: Keeper, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look at who owns an entry, and its claim."""
+    monkeypatch.setattr(consumer_module, "BEAT_S", 20)
+    await add(link)
+    (entry,) = await consumer.more(Plan(1, 0))
+    calls = link.calls
+
+    async def claimed_after(commands: Iterable[Command]) -> list[Any]:
+        replies = await calls(commands)
+        monkeypatch.setattr(link, "calls", calls)
+        await link.call("XCLAIM", INTERACTIVE, GROUP, "other", 0, entry.id)
+        return replies
+
+    monkeypatch.setattr(link, "calls", claimed_after)
+    await consumer.beat()
+    (row,) = await link.call("XPENDING", INTERACTIVE, GROUP, "-", "+", 10)
+    assert row[1] == b"other"
 
 
 async def test_an_entry_that_is_no_request_is_buried(
