@@ -6,8 +6,14 @@ their own processes. What happens to one of them is in `common.child`.
 
 import asyncio
 from collections.abc import Collection
+from typing import Final
 
 from common.child import Child, ChildFailed, End, Kept
+from common.errors import StartError
+
+READY_S: Final = (
+    120.0  # for a fresh process; TensorFlow takes half a minute on a busy machine
+)
 
 __all__ = ["Child", "ChildFailed", "End", "Supervisor"]
 
@@ -33,7 +39,7 @@ class Supervisor:
         """Replaces each child's process by a fresh one, in turn: the old one stays until then.
 
         Raises:
-            ChildFailed: a fresh one did not become ready; its old one and the rest stay.
+            StartError: a fresh one did not become ready in time; its old one and the rest stay.
         """
         for old in list(self._kept):
             if self._stopping:
@@ -41,10 +47,13 @@ class Supervisor:
             fresh = Kept(old.child)
             self._kept.append(fresh)
             try:
-                await fresh.start()
-            except BaseException:
+                async with asyncio.timeout(READY_S):
+                    await fresh.start()
+            except BaseException as error:
                 fresh.kill()
                 self._forget(fresh)
+                if isinstance(error, TimeoutError):
+                    raise StartError(f"{old.child.name} did not become ready") from None
                 raise
             await old.stop()
             self._forget(old)

@@ -237,6 +237,23 @@ async def test_a_renewal_that_fails_leaves_what_runs(
     assert alive(before["one"])
 
 
+async def test_a_renewal_does_not_wait_for_ever(
+    supervisor: Supervisor,
+    nursery: Nursery,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("common.supervisor.READY_S", 0.5)
+    hang = tmp_path / "hang"
+    code = f"os.path.exists({str(hang)!r}) or reporter.ready()" + WAIT
+    await supervisor.start(nursery.child("one", code))
+    before = supervisor.pids()
+    hang.touch()
+    with pytest.raises(StartError, match="one did not become ready"):
+        await supervisor.renew()
+    assert supervisor.pids() == before
+
+
 async def test_a_stop_in_the_middle_of_a_renewal_leaves_nothing(
     supervisor: Supervisor, nursery: Nursery
 ) -> None:
