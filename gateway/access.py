@@ -7,6 +7,7 @@ which is forgotten here is closed, not open.
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -171,13 +172,14 @@ class Access:
 
 
 def path_of(target: str) -> str:
-    """A path as the routes see it, also where the whole address was sent (RFC 9112, 3.2.2)."""
-    if target.startswith("/"):
-        return target
-    try:
-        return "/" + urlsplit(target).path.removeprefix("/")
-    except ValueError:  # no address; there is nothing at this place
-        return f"/{target}"
+    """A path as the routes see it, also where the whole address was sent (RFC 9112, 3.2.2).
+
+    Werkzeug takes ``//predict`` for ``/predict``: what is asked for has one name here as well.
+    """
+    if not target.startswith("/"):
+        with contextlib.suppress(ValueError):  # no address; there is nothing there
+            target = urlsplit(target).path
+    return "/" + target.lstrip("/")
 
 
 def scope_of(path: str) -> Scope | None:

@@ -135,8 +135,9 @@ def test_without_keys_metrics_are_for_this_machine_alone(redis_url: str) -> None
         assert "PICTOR_API_KEYS_FILE" in behind.json()["detail"]
         assert httpx.get(url).status_code == 200
         assert httpx.get(f"{url}/feedback").status_code == 200
-        around = raw(port, f"GET {url}/metrics HTTP/1.1\r\nHost: x\r\nVia: 1.1 a")
-        assert around.startswith("HTTP/1.1 403 ")
+        for target in (f"{url}/metrics", "//metrics", f"{url}//metrics", "/%2fmetrics"):
+            around = raw(port, f"GET {target} HTTP/1.1\r\nHost: x\r\nVia: 1.1 a")
+            assert around.startswith("HTTP/1.1 403 "), target
     assert "everybody who reaches this host" in "".join(said)
 
 

@@ -1,12 +1,14 @@
 """The doors: what is open, what a key opens, and that what is forgotten is closed."""
 
 import base64
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.exceptions import HTTPException
 
 from common.connections import Keeper
 from common.errors import (
@@ -21,6 +23,7 @@ from common.settings import Settings
 from gateway import api_keys
 from gateway.access import COUNTED, SCOPES, Access, credential, path_of
 from gateway.api_keys import Scope
+from gateway.app import create_app
 from gateway.exchange import ROUTES
 from gateway.limits import UPLOADS
 from gateway.quota import Quota
@@ -226,7 +229,9 @@ def test_rubbish_is_no_key_and_no_error(scheme: bytes, rest: bytes) -> None:
         ("*", "/*"),
         ("http://[::1/metrics", "/http://[::1/metrics"),
         ("pictor:443", "/443"),
-        ("//metrics", "//metrics"),
+        ("//metrics", "/metrics"),
+        ("http://pictor//metrics", "/metrics"),
+        ("////v1//labels", "/v1//labels"),
     ],
 )
 def test_a_path_is_the_same_however_it_was_asked_for(target: str, path: str) -> None:
@@ -236,6 +241,19 @@ def test_a_path_is_the_same_however_it_was_asked_for(target: str, path: str) -> 
 @given(st.text())
 def test_a_path_begins_with_a_slash(target: str) -> None:
     assert path_of(target).startswith("/")
+
+
+ADAPTER = create_app(Settings()).url_map.bind("pictor")
+PIECES = st.sampled_from([*ROUTES, "/", "//", ".", "..", ";", "\\", "\t", "%2f", "x:"])
+
+
+@given(st.lists(PIECES, max_size=5).map("".join), st.sampled_from(["GET", "POST"]))
+def test_no_spelling_leads_to_a_route_past_the_table(target: str, method: str) -> None:
+    """What the doors look at is what the routes go by, letter for letter."""
+    path = path_of(target)
+    with contextlib.suppress(HTTPException):  # nothing is there
+        rule, _ = ADAPTER.match(path, method, return_rule=True)
+        assert rule.rule == path or rule.arguments
 
 
 async def test_without_a_quota_nothing_is_counted(file: Path) -> None:
