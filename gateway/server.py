@@ -11,20 +11,19 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, cast
 
 from hypercorn.asyncio.lifespan import Lifespan
-from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
 from common.listening import BACKLOG
 from gateway import metrics
+from gateway.connection import KEEP_ALIVE_S, Connection
 from gateway.traffic import Traffic
 
-FIRST_REQUEST_S: Final = 10.0  # from connecting to the end of the first headers
-KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common load balancers
 NOTICE_S: Final = 1.0  # between saying that we leave and not accepting any more
 SETTLE_S: Final = 0.2  # for the headers of what was accepted last
 CLOSE_S: Final = 2.0
+CLOSING: Final = 64  # connections beyond the bound, while others make way for them
 LARGEST_HEAD_BYTES: Final = 16 * 1024
 FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nX-Error-Code: busy\r\nRetry-After: 1\r\n"
@@ -40,30 +39,9 @@ def configuration(stop_s: float) -> Config:
     config.read_timeout = None  # gateway.body has a pace instead
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.h11_max_incomplete_size = LARGEST_HEAD_BYTES
-    config.h2_max_header_list_size = LARGEST_HEAD_BYTES
     config.include_server_header = False
     config.errorlog = None
     return config
-
-
-class _Connection(TCPServer):
-    """A connection whose first request must come sooner than any later one, and that ends with its client.
-
-    Hypercorn keeps one that its client has closed, and its descriptor, until it has been idle for long.
-    """
-
-    _first = True
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        await self.idle_task.stop()
-
-    async def _idle_timeout(self) -> None:
-        timeout_s = FIRST_REQUEST_S if self._first else KEEP_ALIVE_S
-        self._first = False
-        with contextlib.suppress(TimeoutError):  # it has been idle for long enough
-            await asyncio.wait_for(cast(Any, self.context).terminated.wait(), timeout_s)
-        await asyncio.shield(self._initiate_server_close())
 
 
 class Server:
@@ -76,6 +54,7 @@ class Server:
         self._stop_s = stop_s
         self._context = WorkerContext(None)
         self._connections: set[asyncio.Task[None]] = set()
+        self._idle: dict[Connection, None] = {}
 
     async def run(
         self, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
@@ -121,7 +100,7 @@ class Server:
     async def _connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if len(self._connections) >= self._traffic.most_requests:
+        if not self._has_place():
             metrics.REFUSED.labels("connections").inc()
             writer.write(FULL)
             writer.close()
@@ -133,9 +112,22 @@ class Server:
         loop = asyncio.get_running_loop()
         # Only `_closed` cancels it; asyncio would log that as an error.
         with contextlib.suppress(asyncio.CancelledError):
-            await _Connection(
+            connection = Connection(
                 self._app, loop, self._config, self._context, {}, reader, writer
             )
+            connection.idle = self._idle
+            await connection
+
+    def _has_place(self) -> bool:
+        """Whether one more may come; where all places are taken, one that is idle makes way.
+
+        Otherwise whoever opens that many connections, and keeps them, shuts everybody else out.
+        """
+        over = len(self._connections) - self._traffic.most_requests
+        if over >= 0 and over < CLOSING and self._idle:
+            next(iter(self._idle)).make_way()
+            return True
+        return over < 0
 
     def _left(self, task: "asyncio.Task[None]") -> None:
         self._connections.discard(task)

@@ -1,0 +1,137 @@
+"""One connection: HTTP/1.1 alone, and how long each of its states may last.
+
+Hypercorn would also speak HTTP/2 without TLS, which no browser does, and WebSocket, which nothing here
+does. An upgrade that a client offers is declined, as RFC 9110, 7.8 allows: behind it requests pass a
+proxy unseen (h2c smuggling), and a hundred streams whose answers nobody reads cost one connection.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import h11
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.events import Closed, Event, Updated
+from hypercorn.protocol.h11 import H11Protocol
+
+FIRST_REQUEST_S: Final = 10.0  # from connecting to the end of the first headers
+KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common load balancers
+READING_S: Final = 30.0  # for a client to make room for more of its answer, some 48 KB
+FLUSH_S: Final = 10.0  # for what a client is still to read once its connection ends
+UPGRADE: Final = b"upgrade"
+
+
+class Http1(H11Protocol):
+    """HTTP/1.1 and 1.0, whatever a client would rather speak."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Nothing is switched to."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if any(name == UPGRADE for name, _ in request.headers):
+            request = h11.Request(
+                method=request.method,
+                headers=[pair for pair in request.headers if pair[0] != UPGRADE],
+                target=request.target,
+                http_version=request.http_version,
+            )
+        await super()._create_stream(request)
+
+
+class Connection(TCPServer):
+    """A connection that ends with its client, or when that keeps it for too long.
+
+    Its first request must come sooner than any later one. Hypercorn keeps a connection that its client
+    has closed until it has been idle for long; for ever, where another request waits on it, or where
+    the client does not read its answer.
+
+    Attributes:
+        idle: those of its server without a request under way, the one that has been so for longest
+            first; it enters itself.
+    """
+
+    idle: "dict[Connection, None]"
+    _first = True
+
+    async def _read_data(self) -> None:
+        made = self.protocol
+        self.protocol = cast(
+            Any,
+            Http1(
+                made.app,
+                made.config,
+                made.context,
+                made.task_group,
+                made.state,
+                made.ssl,
+                made.client,
+                made.server,
+                made.send,
+            ),
+        )
+        reading = asyncio.create_task(super()._read_data())
+        lost = asyncio.create_task(self._lost())  # it ends with the connection
+        try:
+            await asyncio.wait({reading, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        finally:
+            if not reading.done():  # it may wait for what nobody will send or take
+                reading.cancel()
+                await asyncio.wait({reading})
+                await self.protocol.handle(Closed())
+            await self.idle_task.stop()
+
+    async def _lost(self) -> None:
+        with contextlib.suppress(Exception):  # whatever ended it
+            await self.writer.wait_closed()
+
+    async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated):
+            await super().protocol_send(event)
+            return
+        try:
+            async with asyncio.timeout(READING_S):
+                await super().protocol_send(event)
+        except TimeoutError:
+            self.writer.transport.abort()
+
+    async def _initiate_server_close(self) -> None:
+        with self._flushing():
+            await super()._initiate_server_close()
+            await self._lost()
+
+    async def _close(self) -> None:
+        with self._flushing():
+            await super()._close()
+
+    @contextlib.contextmanager
+    def _flushing(self) -> Iterator[None]:
+        """Ends the connection by force where its client does not take what is left."""
+        forced = asyncio.get_running_loop().call_later(
+            FLUSH_S, self.writer.transport.abort
+        )
+        try:
+            yield
+        finally:
+            forced.cancel()
+
+    async def _idle_timeout(self) -> None:
+        timeout_s = FIRST_REQUEST_S if self._first else KEEP_ALIVE_S
+        self._first = False
+        self.idle[self] = None
+        try:
+            with contextlib.suppress(TimeoutError):  # it has been idle for long enough
+                await asyncio.wait_for(
+                    cast(Any, self.context).terminated.wait(), timeout_s
+                )
+        finally:
+            self.idle.pop(self, None)
+        await asyncio.shield(self._initiate_server_close())
+
+    def make_way(self) -> None:
+        """Closes it while it is idle, for the sake of another."""
+        self.idle.pop(self, None)
+        self.writer.close()
+        asyncio.get_running_loop().call_later(FLUSH_S, self.writer.transport.abort)
