@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from quart import Quart, Response, request
+from quart import Quart, Response, abort, request
 from quart_schema import QuartSchema, hide
 from werkzeug.exceptions import HTTPException
 
@@ -23,9 +23,19 @@ from gateway.routes.v1 import v1
 log = logs.get(__name__)
 
 
+class _App(Quart):
+    """Quart, with one answer for all names that no file has."""
+
+    async def send_static_file(self, filename: str) -> Response:
+        try:
+            return await super().send_static_file(filename)
+        except OSError:  # such as that a name is longer than any file's may be
+            abort(404)
+
+
 def create_app(settings: Settings) -> Quart:
     """Makes a gateway; it connects when the server starts it."""
-    app = Quart(__name__, static_folder="static", template_folder="templates")
+    app = _App(__name__, static_folder="static", template_folder="templates")
     made = service.make(settings)
     service.install(app, made)
     app.config["MAX_CONTENT_LENGTH"] = (

@@ -168,6 +168,8 @@ def test_the_bulk_lane_answers_too(client: httpx.Client) -> None:
         ("GET", "/v1/results/../../etc", 404),
         ("GET", "/docs/assets/index.html", 404),
         ("GET", "/static/../app.py", 404),
+        ("GET", f"/static/{'a' * 300}", 404),
+        ("GET", f"/static/{'a/' * 3000}", 404),
     ],
 )
 def test_what_is_not_there(
