@@ -53,7 +53,7 @@ class Settings(
     port: Port = 8000
     gateways: AtLeastOne = 1
     redis_url: str = ""  # empty: the embedded server
-    redis_maxmemory_mb: Annotated[int, Meta(ge=64)] = 1024
+    redis_maxmemory_mb: Annotated[int, Meta(ge=256)] = 1024
     durability: Literal["none", "everysec", "always"] = "everysec"
     data_dir: str = "data"
     model: Annotated[str, Meta(min_length=1)] = "efficientnet_lite0"

@@ -7,7 +7,7 @@ from typing import Final
 from common import keys, logs, wire
 from common.connections import Keeper
 
-KEPT: Final = 10_000  # reports, at most 8 KB each; the oldest go first
+KEPT: Final = 10_000  # reports, at most 9.1 KB each; the oldest go first
 SHOWN: Final = 20
 LONGEST_TEXT: Final = 2000  # characters
 LONGEST_LABEL: Final = 200

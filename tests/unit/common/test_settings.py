@@ -89,7 +89,7 @@ def test_names_without_the_prefix_are_others_business() -> None:
         ("WORKERS", "-1"),
         ("WORKERS", "two"),
         ("MAX_BATCH", "513"),
-        ("REDIS_MAXMEMORY_MB", "63"),
+        ("REDIS_MAXMEMORY_MB", "255"),
         ("DURABILITY", "sometimes"),
         ("ENGINE", "onnx"),
         ("LOG_LEVEL", "INFO"),

@@ -7,7 +7,10 @@ import pytest
 
 from common import keys, wire
 from common.connections import Keeper
+from common.errors import SettingsError
+from common.settings import MEGABYTE, Settings
 from gateway import feedback
+from gateway.admission import MEMORY_SHARE
 
 
 @pytest.fixture
@@ -39,3 +42,18 @@ async def test_a_report_that_cannot_be_read_is_passed_over(link: Keeper) -> None
     shown, total = await feedback.recent(link)
     assert [one.report for one in shown] == ["good"]
     assert total == 3
+
+
+def test_reports_alone_never_end_admission() -> None:
+    """As many and as long as they may be, where Redis may have the least memory."""
+    longest = wire.Report(
+        wire.VERSION,
+        request_id="\U0001f600" * 64,
+        verdict="wrong",
+        answered="\U0001f600" * feedback.LONGEST_LABEL,
+        text="\U0001f600" * feedback.LONGEST_TEXT,
+    )
+    with pytest.raises(SettingsError) as refused:
+        Settings.parse({"PICTOR_REDIS_MAXMEMORY_MB": "1"})
+    least = int(str(refused.value).split()[-1]) * MEGABYTE
+    assert feedback.KEPT * len(wire.encode(longest)) < MEMORY_SHARE * least * 0.6
