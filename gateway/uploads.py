@@ -12,6 +12,9 @@ from common import formats
 from common.errors import EmptyFile, NoFile, NotAnImage, RequestError, UnsupportedFormat
 
 FIELD: Final = b"file"
+# Millions of them fit into a body, and while they are looked through nobody else is served.
+MOST_PARTS: Final = 100
+LONGEST_HEAD: Final = 16 * 1024  # bytes of a part, before its data
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})"?', re.IGNORECASE)
 _DISPOSITION = re.compile(
     rb"^content-disposition:\s*form-data\s*(;.*)$", re.IGNORECASE | re.MULTILINE
@@ -49,9 +52,9 @@ def _field(content_type: str, body: bytes) -> bytes:
         raise NoFile
     delimiter = b"--" + match[1].rstrip().encode("latin-1", "replace")
     start = body.find(delimiter)
-    while start >= 0:
-        head_end = body.find(b"\r\n\r\n", start)
-        if head_end < 0:
+    for _ in range(MOST_PARTS):
+        head_end = body.find(b"\r\n\r\n", start, start + LONGEST_HEAD)
+        if start < 0 or head_end < 0:
             break
         end = body.find(b"\r\n" + delimiter, head_end + 2)
         if end < 0:

@@ -38,6 +38,7 @@ def form(
         form((TEXT, b'name="file"'), (FILE, JPEG)),
         form((b"Content-Type: text/plain", b"nameless"), (FILE, JPEG)),
         form((FILE, JPEG), preamble=b"This is a message in many parts.\r\n"),
+        form(*[(TEXT, b"")] * 99, (FILE, JPEG)),
         form((FILE, JPEG), preamble=b"\r\n\r\n"),
         form((FILE, JPEG), end=b"--\r\nan epilogue"),
         form((b'content-DISPOSITION:form-data;NAME="file"', JPEG)),
@@ -106,11 +107,13 @@ def test_what_looks_like_a_boundary_within_the_data_is_data(data: bytes) -> None
         form((FILE, JPEG)).replace(b"--XyZ--\r\n", b""),
         form((FILE, JPEG))[:40],
         form((FILE, JPEG)).replace(b"XyZ", b"other"),
+        form(*[(TEXT, b"")] * 100, (FILE, JPEG)),
+        form((b"X: " + b" " * 16_384 + b"\r\n" + FILE, JPEG)),
         JPEG,
     ],
 )
 def test_a_form_without_the_field_has_no_file(body: bytes) -> None:
-    """Nor has one that was cut off, or in which nothing was chosen."""
+    """Nor has one that was cut off, or in which nothing was chosen, or that takes long to look through."""
     with pytest.raises(NoFile):
         image_of(FORM, body)
 
