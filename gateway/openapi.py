@@ -98,6 +98,14 @@ SCHEMES: Final = {
 class Provider(OpenAPIProvider):
     """Completes what quart-schema makes of the routes."""
 
+    _made: dict[str, Any] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        """Made once: it takes a while, in which nobody else is served, and everybody may ask."""
+        if self._made is None:
+            self._made = super().schema()
+        return self._made
+
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """The operations of a route and the components they use."""
         paths, components = super().build_paths(rule)

@@ -10,7 +10,7 @@ from common.settings import Settings
 from gateway import api_keys
 from gateway.access import COUNTED, SCOPES, scope_of
 from gateway.app import create_app
-from gateway.openapi import SCHEMES
+from gateway.openapi import SCHEMES, Provider
 
 FAILURE = {"success", "prediction", "score"}
 
@@ -53,3 +53,11 @@ async def test_refusals_are_described_in_the_manner_of_their_path() -> None:
             kind = "json" if path == "/predict" else "problem+json"
             schema = content[f"application/{kind}"]["schema"]
             assert (schema["properties"].keys() == FAILURE) == (path == "/predict")
+
+
+async def test_the_description_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(Settings(redis_url="unix:///nowhere"))
+    first = await (await app.test_client().get("/openapi.json")).get_data()
+    monkeypatch.setattr(Provider, "build_paths", None)
+    again = await (await app.test_client().get("/openapi.json")).get_data()
+    assert again == first
