@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from msgspec import Meta
 
 from common.errors import SettingsError
+from common.keys import Lane
 from common.peers import Network, networks, origins
 
 PREFIX = "PICTOR_"
@@ -124,9 +125,13 @@ class Settings(
         """How long a process may take to finish what it has, whatever the deadline."""
         return max(10.0, self.deadline_s)
 
-    def expires_s(self, *, keep: bool) -> float:
-        """How long a request may take: with its result kept, as long as that would be."""
-        return self.result_ttl_s if keep else self.deadline_s
+    def patience_s(self, lane: Lane, *, keep: bool) -> float:
+        """How long a request may wait for its turn.
+
+        What is kept may wait as long as its result would be, in the bulk lane. In the interactive one
+        people wait: a backlog that outlasts their deadline would shut them out.
+        """
+        return self.result_ttl_s if keep and lane == "bulk" else self.deadline_s
 
     @property
     def max_upload_bytes(self) -> int:

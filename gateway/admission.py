@@ -21,7 +21,8 @@ REFRESH_S: Final = 0.1
 DETAILS_S: Final = 1.0  # what changes slowly is read less often
 GRACE_S: Final = 3.0  # after Redis was away: workers need two beats to be seen again
 STALE_S: Final = 1.0  # what was read longer ago than this does not count
-MEMORY_SHARE: Final = 0.7  # of maxmemory; the rest is for results
+# Of maxmemory; the rest is for results. A collection that waits leaves room for people.
+MEMORY_SHARES: Final[dict[Lane, float]] = {"interactive": 0.7, "bulk": 0.6}
 FULL_SHARE: Final = 0.95  # from here on the entries that wait are not what fills it
 WAIT_SHARE: Final = (
     0.8  # of the deadline may be spent waiting; the estimate is no better
@@ -124,7 +125,7 @@ class Admission:
             raise BrokerFull(retry_after_s=self._within(state.emptied_s / 2))
         if (beyond := state.backlog[lane] - most) > 0:
             raise QueueFull(retry_after_s=self._within(beyond / state.rate))
-        if state.memory >= MEMORY_SHARE:
+        if state.memory >= MEMORY_SHARES[lane]:
             raise QueueFull(retry_after_s=self._within(state.emptied_s / 2))
 
     def _alive(self) -> None:

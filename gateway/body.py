@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 
 LEAST_BYTES_PER_S: Final = 16 * 1024
 SPARE_S: Final = 5.0  # ahead of that pace, for the first byte and for pauses
+LONGEST_S: Final = 120.0  # however large: what has been received is held all the while
 
 
 class Body:
@@ -37,12 +38,13 @@ class Body:
         """The next message.
 
         Raises:
-            TooSlow: the body does not come at the least pace.
+            TooSlow: the body does not come at the least pace, or takes longer than LONGEST_S.
             Busy: this process holds as many bytes as it may.
         """
         if self._complete:  # what comes now is the end of the connection
             return await self._receive()
-        due = self._started + SPARE_S + self.received / LEAST_BYTES_PER_S
+        allowed_s = SPARE_S + self.received / LEAST_BYTES_PER_S
+        due = self._started + min(allowed_s, LONGEST_S)
         try:
             async with asyncio.timeout(due - time.monotonic()):
                 message = await self._receive()

@@ -87,7 +87,7 @@ async def _image(lane: Lane, *, keep: bool) -> tuple[bytes, float]:
     image = uploads.image_of(request.headers.get("Content-Type", ""), body)
     if len(image) > here.settings.max_upload_bytes:
         raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
-    here.admission.confirm(lane, here.settings.expires_s(keep=keep))
+    here.admission.confirm(lane, here.settings.patience_s(lane, keep=keep))
     return image, uploaded_s
 
 

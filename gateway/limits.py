@@ -95,16 +95,15 @@ class Limits:
                 else None
             )
         if upload:
-            # Under /v1 what takes longer is answered 202, and expires with its result.
-            expires_s = self._settings.expires_s(keep=path == KEEPS)
             lane = _lane(scope) if path == KEEPS else "interactive"
+            patience_s = self._settings.patience_s(lane, keep=path == KEEPS)
             traffic = self._traffic
             if (
                 traffic.requests >= traffic.most_requests
                 or traffic.received + length > traffic.most_bytes
             ):
                 raise Busy(retry_after_s=1)
-            self._admission.check(lane, expires_s)
+            self._admission.check(lane, patience_s)
 
 
 def _content_length(scope: Scope, headers: dict[bytes, bytes]) -> int:

@@ -99,6 +99,12 @@ def test_room_is_kept_for_results(memory: float, fits: bool) -> None:
         assert retry_after(admission, "interactive") >= 1
 
 
+def test_a_collection_leaves_room_for_people() -> None:
+    admission = standing(memory=0.65)
+    admission.check("interactive", 10)
+    assert retry_after(admission, "bulk") >= 1
+
+
 @pytest.mark.parametrize("memory", [0.95, 1.2])
 def test_a_server_that_is_full_keeps_nothing_safe(memory: float) -> None:
     with pytest.raises(BrokerFull) as caught:

@@ -369,6 +369,25 @@ async def test_a_body_that_stalls_is_cut_off(
     assert (call.status, call.code) == (408, "too-slow")
 
 
+async def test_no_body_may_take_for_ever(
+    limits: Limits, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast it has been until then."""
+    monkeypatch.setattr("gateway.body.LONGEST_S", 0.1)
+    call = large(900_000)
+    deliver, more = call.receive, asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if call.received == 9:
+            await more.wait()
+        return await deliver()
+
+    call.receive = receive  # type: ignore[method-assign]
+    async with asyncio.timeout(5):
+        await call.through(limits)
+    assert (call.status, call.code) == (408, "too-slow")
+
+
 async def test_requests_under_way_are_bounded(app: App) -> None:
     limits = Limits(
         app,
