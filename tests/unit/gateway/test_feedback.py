@@ -10,7 +10,7 @@ from common.connections import Keeper
 from common.errors import SettingsError
 from common.settings import MEGABYTE, Settings
 from gateway import feedback
-from gateway.admission import MEMORY_SHARE
+from gateway.admission import MEMORY_SHARES
 
 
 @pytest.fixture
@@ -56,4 +56,7 @@ def test_reports_alone_never_end_admission() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.parse({"PICTOR_REDIS_MAXMEMORY_MB": "1"})
     least = int(str(refused.value).split()[-1]) * MEGABYTE
-    assert feedback.KEPT * len(wire.encode(longest)) < MEMORY_SHARE * least * 0.6
+    assert (
+        feedback.KEPT * len(wire.encode(longest))
+        < MEMORY_SHARES["interactive"] * least * 0.6
+    )
