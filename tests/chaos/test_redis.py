@@ -163,7 +163,7 @@ async def test_redis_paused(
     assert all(int(one.reply.header("Retry-After")) >= 1 for one in meanwhile)
     assert slowest < 0.5
     assert recovered <= 2
-    assert piled < 16 * 8
+    assert piled < 17 * 10  # what 17 clients take, however many were refused
     assert grown_mb < 30
 
 
