@@ -78,7 +78,7 @@ class Link(asyncio.Protocol):
         ) as error:  # the last for a host that is none
             link.close()
             raise LinkLost(
-                f"cannot connect to Redis: {error or 'timed out'}"
+                f"cannot connect to Redis: {str(error) or 'timed out'}"
             ) from error
         except ReplyError:
             link.close()
