@@ -5,9 +5,7 @@ import signal
 
 from common import keys
 from tests.chaos.conftest import Admin, Connect, Figures, Start, counted
-from tests.support.load import Answer, Stream, defer, results, until
-
-STREAM = keys.requests("efficientnet_lite0", "interactive")
+from tests.support.load import STREAM, Answer, Stream, defer, results, until
 
 
 async def test_a_gateway_killed_after_it_accepted(

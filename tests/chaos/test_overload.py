@@ -9,12 +9,10 @@ import psutil
 import pytest
 
 from bench.connection import Address
-from common import keys
 from common.connections import Keeper
 from tests.chaos.conftest import Admin, Connect, Figures, Hooks, Keeping, Start, counted
-from tests.support.load import Answer, Clients, Stream, small, until
+from tests.support.load import STREAM, Answer, Clients, Stream, small, until
 
-STREAM = keys.requests("efficientnet_lite0", "interactive")
 STALLED = 1000
 
 

@@ -11,13 +11,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common import keys
 from common.connections import Keeper
 from tests.chaos.conftest import Admin, Connect, Figures, Keeping, Start, Usual, counted
-from tests.support.load import Answer, Clients, Stream, defer, results, until
+from tests.support.load import (
+    STREAM,
+    Answer,
+    Clients,
+    Stream,
+    defer,
+    recovery,
+    results,
+    until,
+)
 from tests.support.server import Server
-
-STREAM = keys.requests("efficientnet_lite0", "interactive")
 
 
 async def test_connections_cut_every_200_ms_for_10_s(
@@ -62,9 +68,7 @@ async def test_redis_killed_with_always_loses_nothing(
     await asyncio.to_thread(server.start)
     answers = await asyncio.gather(*asking)
     found = await results(clients, places, within_s=30)
-    stream = Stream(clients, 2)
-    again = await stream.success(since=killed, within_s=10)
-    await stream.stop()
+    again = await recovery(clients, since=killed)
     outcomes = counted(answers)
     figures(deferred=len(found), **outcomes, first_answer_after_s=again)
     assert found == [200] * 100
@@ -98,9 +102,7 @@ async def test_what_redis_lost_with_everysec_is_told_at_once(
     assert outcomes.keys() <= {"right", "503 request-lost"}
     assert outcomes["503 request-lost"] >= 20
     assert told < 5
-    stream = Stream(clients, 1)
-    await stream.success(since=back, within_s=10)
-    await stream.stop()
+    await recovery(clients, since=back)
 
 
 async def test_all_data_flushed(
@@ -116,9 +118,7 @@ async def test_all_data_flushed(
         worker.resume()
     answers = await asyncio.gather(*asking)
     told = max(answer.sent_at + answer.seconds for answer in answers) - flushed
-    stream = Stream(clients, 2)
-    again = await stream.success(since=flushed, within_s=10)
-    await stream.stop()
+    again = await recovery(clients, since=flushed)
     figures(**counted(answers), all_told_after_s=told, first_answer_after_s=again)
     assert counted(answers).keys() <= {"right", "503 request-lost"}
     assert told < 5
@@ -199,9 +199,7 @@ async def test_redis_at_its_memory_limit(
     unanswered = sum(not task.done() for task in asking)
     await redis.call("CONFIG", "SET", "maxmemory", "0")
     answers = await asyncio.gather(*asking)
-    stream = Stream(clients, 1)
-    recovered = await stream.success(since=full + 2, within_s=10)
-    await stream.stop()
+    recovered = await recovery(clients, since=full + 2)
     figures(kept_waiting=unanswered, recovered_after_s=recovered, **counted(answers))
     assert counted(answers) == {"right": 40}
 
@@ -224,9 +222,7 @@ async def test_the_disk_full_with_everysec(
     limit_files(server.process.pid, resource.RLIM_INFINITY)
     freed = time.monotonic()
     answers = await asyncio.gather(*asking)
-    stream = Stream(clients, 1)
-    recovered = await stream.success(since=freed, within_s=10)
-    await stream.stop()
+    recovered = await recovery(clients, since=freed)
     figures(refused=dict(outcomes), recovered_after_s=recovered, **counted(answers))
     assert outcomes == {"503 broker-full": 20}
     assert stored >= 40
@@ -251,9 +247,7 @@ async def test_the_disk_full_with_always(
     await asyncio.to_thread(server.start)
     back = time.monotonic()
     answers = await asyncio.gather(*asking)
-    stream = Stream(clients, 1)
-    recovered = await stream.success(since=back, within_s=10)
-    await stream.stop()
+    recovered = await recovery(clients, since=back)
     figures(ended_with=status, recovered_after_s=recovered, **counted(answers))
     assert status != 0
     assert refusal.outcome == "503 broker-away"

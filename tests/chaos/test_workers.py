@@ -14,11 +14,9 @@ from common import keys
 from common.connections import Keeper
 from tests.chaos.conftest import Admin, Connect, Figures, Hooks, Start, Usual, counted
 from tests.support.fault_hooks import MAGENTA
-from tests.support.load import Stream, until
+from tests.support.load import STREAM, Stream, until
 from tests.support.pictures import encoded
 from tests.support.system import metric
-
-STREAM = keys.requests("efficientnet_lite0", "interactive")
 
 
 async def held_by(redis: Keeper, pid: int) -> int:

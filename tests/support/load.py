@@ -17,7 +17,9 @@ from typing import Final
 from PIL import Image
 
 from bench.connection import Address, Connection, Reply
+from common import keys
 from tests.support.pictures import distinct, photograph
+from tests.support.system import total
 
 SIDE_PX: Final = 256
 # What lite0 says of scikit-image's photographs.
@@ -28,6 +30,7 @@ EXPECTED: Final = {
     "chelsea.png": {"tiger_cat", "Egyptian_cat", "tabby"},
 }
 NAMES: Final = tuple(EXPECTED)
+STREAM: Final = keys.requests("efficientnet_lite0", "interactive")
 DEFER: Final = "Prefer: respond-async\r\n"
 
 
@@ -116,13 +119,7 @@ class Clients:
 
     async def metric(self, name: str) -> float:
         """The sum of a metric's values on the gateway's ``/metrics``."""
-        lines = (await self.get("/metrics")).body.decode().splitlines()
-        values = [
-            float(line.rpartition(" ")[2])
-            for line in lines
-            if line.split("{")[0].split(" ")[0] == name
-        ]
-        return sum(values)
+        return total((await self.get("/metrics")).body.decode(), name)
 
     def close(self) -> None:
         """Closes what is not in use; the next request opens a connection anew."""
@@ -198,3 +195,12 @@ class Stream:
         self._stop.set()
         await asyncio.gather(*self._tasks)
         return self.answers
+
+
+async def recovery(clients: Clients, since: float, within_s: float = 10) -> float:
+    """Seconds from a moment until a picture sent after it is answered rightly."""
+    stream = Stream(clients, 1)
+    try:
+        return await stream.success(since, within_s)
+    finally:
+        await stream.stop()

@@ -148,8 +148,12 @@ def with_model(data_dir: Path, models: Path) -> Path:
 
 
 def metric(url: str, name: str) -> float:
+    """The sum of a metric's samples at an address, as `total` has it."""
+    return total(urllib.request.urlopen(url, timeout=10).read().decode(), name)
+
+
+def total(text: str, name: str) -> float:
     """The sum of a metric's samples, over all labels; 0 where it has not been counted yet."""
-    text = urllib.request.urlopen(url, timeout=10).read().decode()
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples]
     return sum(sample.value for sample in samples if sample.name == name)
