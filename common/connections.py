@@ -120,22 +120,16 @@ class Keeper:
 
     async def replies(self, commands: Iterable[Command]) -> list[Any]:
         """As `calls`, but a refusal stands in its command's place."""
-        link = await self.link()
-        futures = link.send(commands)
-        _, late = (
-            await asyncio.wait(futures, timeout=REPLY_TIMEOUT_S)
-            if futures
-            else ((), ())
-        )
-        if late:
+        link = self._link
+        if link is None or link.lost.done():
+            link = await self.link()
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                return await link.send(commands)
+        except TimeoutError:
             if time.monotonic() - link.heard_at >= REPLY_TIMEOUT_S:
                 self.drop()  # half-open, or its server hangs; not only slow
-            raise LinkLost("Redis does not answer")
-        replies = [future.exception() or future.result() for future in futures]
-        for reply in replies:
-            if isinstance(reply, LinkLost):
-                raise reply
-        return replies
+            raise LinkLost("Redis does not answer") from None
 
     def drop(self) -> None:
         """Closes the link; what waits on it raises LinkLost."""

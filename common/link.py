@@ -23,6 +23,8 @@ from redis.asyncio.connection import (
 )
 
 CONNECT_TIMEOUT_S: Final = 2.0
+# From this size on an argument is handed to the socket as it is; packing would copy it once more.
+LARGE_BYTES: Final = 16 * 1024
 
 Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
@@ -46,12 +48,23 @@ class ReplyError(Exception):
         self.kind = text.partition(" ")[0]
 
 
+class _Awaited:
+    """Commands written together: one future for all of their replies."""
+
+    __slots__ = ("future", "missing", "replies")
+
+    def __init__(self, future: "asyncio.Future[list[Any]]", missing: int) -> None:
+        self.future = future
+        self.missing = missing
+        self.replies: list[Any] = []
+
+
 class Link(asyncio.Protocol):
     """A connection; made by ``Link.open``. It is not reopened: see ``common.connections``."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[_Awaited] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self.heard_at = time.monotonic()
@@ -108,26 +121,35 @@ class Link(asyncio.Protocol):
         if name:
             hello.append(("CLIENT", "SETNAME", name))
         if hello:
-            await asyncio.gather(*self.send(hello))
+            for reply in await self.send(hello):
+                if isinstance(reply, ReplyError):
+                    raise reply
 
-    def send(self, commands: Iterable[Command]) -> list[asyncio.Future[Any]]:
-        """Writes commands at once and in order; a future for each reply.
+    def send(self, commands: Iterable[Command]) -> "asyncio.Future[list[Any]]":
+        """Writes commands at once and in order; one future for all their replies.
 
-        A future holds what hiredis makes of the reply (bytes, int, None, list), or raises ReplyError
-        or LinkLost. Sending never waits: what is under way is bounded by those who send.
+        It holds what hiredis makes of each reply (bytes, int, None, list), a ReplyError in place of
+        one that was refused; or it raises LinkLost. Sending never waits: what is under way is bounded
+        by those who send.
         """
         parts: list[bytes] = []
-        futures: list[asyncio.Future[Any]] = []
+        count = 0
         for command in commands:
-            parts.append(_pack(command))
-            futures.append(self._loop.create_future())
+            last = command[-1]
+            if isinstance(last, bytes) and len(last) >= LARGE_BYTES:
+                parts += _packed_around(command, last)
+            else:
+                parts.append(_pack(command))
+            count += 1
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
         if self._transport is None or self._transport.is_closing():
-            for future in futures:
-                future.set_exception(LinkLost("the connection is closed"))
-            return futures
-        self._waiting.extend(futures)
-        self._transport.writelines(parts)
-        return futures
+            future.set_exception(LinkLost("the connection is closed"))
+        elif not count:
+            future.set_result([])
+        else:
+            self._waiting.append(_Awaited(future, count))
+            self._transport.writelines(parts)
+        return future
 
     def write(self, *command: Argument) -> None:
         """Writes a command whose replies are pushed (see `deliver`), or wanted by nobody."""
@@ -135,8 +157,11 @@ class Link(asyncio.Protocol):
             self._transport.write(_pack(command))
 
     async def call(self, *command: Argument) -> Any:
-        """Sends one command and waits for its reply."""
-        return await self.send((command,))[0]
+        """Sends one command and waits for its reply; raises ReplyError or LinkLost."""
+        (reply,) = await self.send((command,))
+        if isinstance(reply, ReplyError):
+            raise reply
+        return reply
 
     def close(self) -> None:
         """Closes at once; what waits raises LinkLost."""
@@ -170,24 +195,35 @@ class Link(asyncio.Protocol):
             self._end(ReplyError(str(reply)))
             self.close()
             return
-        future = self._waiting.popleft()
-        if future.done():  # its task was cancelled; the reply is nobody's
-            return
-        if isinstance(reply, hiredis.ReplyError):
-            future.set_exception(ReplyError(str(reply)))
-        else:
-            future.set_result(reply)
+        awaited = self._waiting[0]
+        awaited.replies.append(
+            ReplyError(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+        )
+        awaited.missing -= 1
+        if not awaited.missing:
+            self._waiting.popleft()
+            if not awaited.future.done():  # its task was cancelled; they are nobody's
+                awaited.future.set_result(awaited.replies)
 
     def _end(self, error: Exception | None) -> None:
         if not self.lost.done():
             self.lost.set_result(None)
         waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(
+        for awaited in waiting:
+            if not awaited.future.done():
+                awaited.future.set_exception(
                     LinkLost(f"the connection to Redis was lost: {error}")
                 )
-                future.exception()  # its task may have gone; that is no error of its own
+                # Its task may have gone; that is no error of its own.
+                awaited.future.exception()
+
+
+def _packed_around(command: Command, last: bytes) -> tuple[bytes, bytes, bytes]:
+    """A command in three parts, its large last argument as it is (RESP: an array of bulk strings)."""
+    before = _pack(command[:-1])
+    rest = before.index(b"\r\n") + 2  # behind the count of arguments
+    head = b"*%d\r\n%b$%d\r\n" % (len(command), before[rest:], len(last))
+    return head, last, b"\r\n"
 
 
 def tls_context(address: dict[str, Any]) -> ssl.SSLContext:

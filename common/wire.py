@@ -166,7 +166,12 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 
 def new_id(image_digest: bytes) -> str:
     """A fresh request id in the image's partition."""
-    return f"{partition_of(image_digest)}-{secrets.token_hex(16)}"
+    return new_id_in(partition_of(image_digest))
+
+
+def new_id_in(partition: int) -> str:
+    """A fresh request id for an image of this partition."""
+    return f"{partition}-{secrets.token_hex(16)}"
 
 
 def _reader(kind: Any) -> Callable[[bytes], Any]:

@@ -42,17 +42,17 @@ class Flight:
     """One entry under way.
 
     Attributes:
+        waiter: what wakes it; its id is the request's.
         expires_at: monotonic time at which its entry expires.
         ended: how it ended; for all riders.
         added: Redis has its entry; until then nobody may be promised anything.
-        waiter: what wakes it.
         riders: how many wait for it.
         left: the last of them has gone.
         marked: that it lives has been written down, or nearly.
         kept: it was answered 202 and goes on without riders.
     """
 
-    id: str
+    waiter: Waiter
     key: tuple[object, ...]
     expires_at: float
     ended: asyncio.Future[wire.Ended] = field(
@@ -61,7 +61,6 @@ class Flight:
     added: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-    waiter: Waiter | None = None
     riders: int = 0
     left: bool = False
     marked: bool = False
@@ -72,8 +71,12 @@ class Flight:
         self.riders -= 1
         if not self.riders:
             self.left = True
-            if self.waiter is not None:
-                self.waiter.leave()
+            self.waiter.leave()
+
+    @property
+    def id(self) -> str:
+        """The request's."""
+        return self.waiter.id
 
     def end(self, ended: wire.Ended) -> None:
         """Tells all riders how it ended."""

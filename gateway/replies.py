@@ -1,6 +1,6 @@
 """Wakes those who wait: one subscriber connection a process, and the result key as the truth.
 
-A waiter is registered, its subscription confirmed, and only then is the request added
+A waiter is registered, its channel subscribed (`gateway.channels`), and only then is the request added
 (`gateway.submit`). What is published is a wake-up: a success is taken from the message, anything else
 is read from the key. Whatever a message may have missed is found by reading the keys: after a
 reconnect at once, in quiet times once a second, and at the deadline.
@@ -17,6 +17,7 @@ from common.errors import BrokerAway
 from common.link import Link, LinkLost, ReplyError
 from gateway import metrics
 from gateway import waiters as truth
+from gateway.channels import Channels
 from gateway.subscription import Subscription
 from gateway.waiters import Waiter
 
@@ -27,7 +28,6 @@ CONFIRM_S: Final = 2.0
 PING_S: Final = 1.0
 PONG_S: Final = 3.0  # a connection silent for this long after a PING is half-open
 SWEEP_S: Final = 1.0
-UNSUBSCRIBE_AT: Final = 16  # channels a command
 
 log = logs.get(__name__)
 
@@ -39,9 +39,8 @@ class Replies:
         self._url = url
         self._reader = reader
         self._link: Subscription | None = None
-        self._waiters: dict[bytes, Waiter] = {}
-        self._to_subscribe: list[bytes] = []
-        self._to_unsubscribe: list[bytes] = []
+        self._channels = Channels()
+        self._waiters = self._channels.waiters
         self._heard_at = 0.0
         self._tried = asyncio.Event()
         self._alive: asyncio.Future[None] | None = None
@@ -79,48 +78,29 @@ class Replies:
         """Whether messages can arrive."""
         return self._link is not None and not self._link.lost.done()
 
-    async def open(self, request_id: str) -> Waiter:
-        """Registers a waiter and waits until its channel is subscribed.
+    def open(self, partition: int) -> Waiter:
+        """Registers a waiter under a fresh id in a partition; see `subscribed`."""
+        waiter = self._channels.take(partition)
+        metrics.WAITING.set(len(self._waiters))
+        return waiter
+
+    async def subscribed(self, waiter: Waiter) -> None:
+        """Returns once its channel is.
 
         Raises:
             BrokerAway: it was not confirmed within CONFIRM_S.
         """
-        waiter = Waiter(request_id)
-        self._waiters[waiter.channel] = waiter
-        metrics.WAITING.set(len(self._waiters))
-        self._subscribe(waiter.channel)
-        try:
-            async with asyncio.timeout(CONFIRM_S):
-                await waiter.confirmed
-        except TimeoutError:
-            self.close(waiter)
-            raise BrokerAway(retry_after_s=1) from None
-        return waiter
+        if not waiter.confirmed.done():
+            try:
+                async with asyncio.timeout(CONFIRM_S):
+                    await waiter.confirmed
+            except TimeoutError:
+                raise BrokerAway(retry_after_s=1) from None
 
     def close(self, waiter: Waiter) -> None:
-        """Nobody waits any more. Channels are given up several at a time."""
-        if self._waiters.pop(waiter.channel, None) is None:
-            return
-        metrics.WAITING.set(len(self._waiters))
-        self._to_unsubscribe.append(waiter.channel)
-        if len(self._to_unsubscribe) >= UNSUBSCRIBE_AT:
-            self._unsubscribe()
-
-    def _unsubscribe(self) -> None:
-        if self._to_unsubscribe and self._link is not None:
-            self._link.write("UNSUBSCRIBE", *self._to_unsubscribe)
-            self._to_unsubscribe.clear()
-
-    def _subscribe(self, channel: bytes) -> None:
-        """Subscribes with the next write; all of one turn of the event loop share a command."""
-        if not self._to_subscribe:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._to_subscribe.append(channel)
-
-    def _flush(self) -> None:
-        channels, self._to_subscribe = self._to_subscribe, []
-        if self._link is not None:  # without a link, connecting subscribes them all
-            self._link.write("SUBSCRIBE", *channels)
+        """Nobody waits any more."""
+        if self._channels.close(waiter):
+            metrics.WAITING.set(len(self._waiters))
 
     def _heard(self, push: list[Any]) -> None:
         self._heard_at = time.monotonic()
@@ -135,8 +115,7 @@ class Replies:
                 and not self._alive.done()
             ):
                 self._alive.set_result(None)
-            if (waiter := self._waiters.get(channel)) is not None:
-                waiter.confirm()
+            self._channels.confirmed(channel)
 
     def _message(self, waiter: Waiter, data: bytes) -> None:
         try:
@@ -203,12 +182,13 @@ class Replies:
             self._url, name="gateway-sub", make=lambda: Subscription(self._heard)
         )
         assert isinstance(link, Subscription)
-        self._to_unsubscribe.clear()  # a new connection has no old channels
+        self._channels.connected(link)
         self._alive = asyncio.get_running_loop().create_future()
         self._link = link
         link.write("SUBSCRIBE", SENTINEL, *self._waiters)
         async with asyncio.timeout(CONFIRM_S):
             await self._alive
+        self._channels.stock()
         self._tried.set()
 
     async def _watch(self) -> None:
@@ -224,7 +204,7 @@ class Replies:
         """In quiet times: once a second, the keys of those who have waited longer than that."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            self._unsubscribe()
+            self._channels.unsubscribe()
             since = time.monotonic() - SWEEP_S
             late = [
                 w

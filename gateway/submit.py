@@ -82,7 +82,8 @@ class Submitter:
             metrics.SHARED.inc()
             return flight
         lifetime_s = self._result_ttl_s if keep else job.deadline_s + self._sharing_s
-        flight = Flight(wire.new_id(digest), key, time.monotonic() + lifetime_s)
+        waiter = self._replies.open(keys.partition_of(digest))
+        flight = Flight(waiter, key, time.monotonic() + lifetime_s)
         request = wire.Request(
             wire.VERSION,
             flight.id,
@@ -119,15 +120,12 @@ class Submitter:
 
     async def _has_ended(self, flight: Flight) -> bool:
         """Whether there is a result whose wake-up was missed: the truth, once at a deadline."""
-        waiter = flight.waiter
-        if waiter is None:
-            return False
         try:
             async with asyncio.timeout(LAST_LOOK_S):
-                await self._replies.read([waiter])
+                await self._replies.read([flight.waiter])
         except (LinkLost, ReplyError, TimeoutError) as error:
             log.warning("no last look", id=flight.id, reason=str(error))
-        return waiter.ended.done()
+        return flight.waiter.ended.done()
 
     @staticmethod
     async def _added(flight: Flight) -> bool:
@@ -150,7 +148,8 @@ class Submitter:
     async def _fly(self, flight: Flight, request: wire.Request, job: Job) -> None:
         """One entry from SUBSCRIBE to its end; nothing but this task touches it."""
         try:
-            waiter = flight.waiter = await self._replies.open(flight.id)
+            waiter = flight.waiter
+            await self._replies.subscribed(waiter)
             if not flight.left:
                 await self._add(waiter, request, job)
                 if waiter.entry_id is not None:
@@ -163,8 +162,7 @@ class Submitter:
             flight.fail(BrokerAway(retry_after_s=1))
             raise
         finally:
-            if flight.waiter is not None:
-                self._replies.close(flight.waiter)
+            self._replies.close(flight.waiter)
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
 

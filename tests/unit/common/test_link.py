@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from common.connections import Keeper
-from common.link import Link, LinkLost, ReplyError
+from common.link import LARGE_BYTES, Link, LinkLost, ReplyError
 
 
 @pytest.fixture
@@ -19,7 +19,22 @@ async def link(flushed_redis_url: str) -> AsyncIterator[Link]:
 async def test_replies_come_in_the_order_of_their_commands(link: Link) -> None:
     """All in one write, none waiting for the one before."""
     replies = link.send(("ECHO", number) for number in range(500))
-    assert await asyncio.gather(*replies) == [b"%d" % n for n in range(500)]
+    assert await replies == [b"%d" % n for n in range(500)]
+    assert await link.send(()) == []
+
+
+async def test_a_refusal_stands_in_its_commands_place(link: Link) -> None:
+    """The others of the same write have their replies."""
+    one, refused, three = await link.send((("ECHO", 1), ("NOSUCH",), ("ECHO", 3)))
+    assert (one, refused.kind, three) == (b"1", "ERR", b"3")
+
+
+@pytest.mark.parametrize("size", [0, LARGE_BYTES - 1, LARGE_BYTES, 3_000_000])
+async def test_large_arguments_arrive_as_they_are(link: Link, size: int) -> None:
+    """They go around the packing."""
+    value = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    await link.send((("SET", "large", value), ("ECHO", "behind")))
+    assert await link.call("GET", "large") == value
 
 
 async def test_replies_are_what_redis_says(link: Link) -> None:

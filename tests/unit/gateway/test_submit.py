@@ -489,8 +489,9 @@ async def test_of_two_who_keep_a_request_none_takes_it_back(gateway: Gateway) ->
 async def test_no_id_is_told_before_its_entry_is_there(gateway: Gateway) -> None:
     """The subscription may take longer to be confirmed than the client wants to wait."""
     await until(lambda: connected(gateway))
-    held = gateway.replies._flush
-    gateway.replies._flush = lambda: None  # type: ignore[method-assign]
+    held = gateway.replies._channels._flush
+    gateway.replies._channels._spare[0].clear()
+    gateway.replies._channels._flush = lambda: None  # type: ignore[method-assign]
     waiting = gateway.submit(replace(JOB, deadline_s=0.05), keep=True)
     await asyncio.wait({waiting}, timeout=0.3)
     assert await gateway.link.call("XLEN", STREAM) == 0
@@ -617,11 +618,11 @@ async def test_an_entry_of_unknown_fate_may_still_be_answered(
     """It was added, only the answer to XADD was lost."""
     waiting = own_gateway.submit()
     await asyncio.wait({waiting}, timeout=0.2)  # past the time for an answer to XADD
-    names = await own_gateway.link.call("PUBSUB", "CHANNELS", keys.result("0-*"))
-    request_id = names[0].decode().rpartition(":")[2]
+    (channel,) = own_gateway.replies._waiters
+    request_id = channel.decode().rpartition(":")[2]
     await no_writes()
     success = wire.Success(1, request_id, "", "m", "d", ())
-    await own_gateway.link.call("PUBLISH", names[0], wire.encode(success))
+    await own_gateway.link.call("PUBLISH", channel, wire.encode(success))
     assert (await waiting).success == success
 
 
