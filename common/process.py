@@ -4,6 +4,7 @@ The other side is `common.supervisor`.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -89,6 +90,12 @@ def essential(task: "asyncio.Task[None]") -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     task.add_done_callback(ended)
+
+
+def settle() -> None:
+    """Call it once all is loaded: the garbage collector leaves alone what is there by now."""
+    gc.collect()
+    gc.freeze()
 
 
 async def before(stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:

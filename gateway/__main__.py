@@ -109,6 +109,7 @@ async def serve(settings: Settings, descriptor: int) -> int:
     app = create_app(settings)
 
     def ready() -> None:
+        process.settle()
         reporter.ready()
         reporter.worked()
 

@@ -1,4 +1,7 @@
-"""The app: routes and error answers inside, limits around them. Plain ASGI; any server will do."""
+"""The app: limits outside, the uploads of programs within (`gateway.direct`), Quart for all the rest.
+
+Plain ASGI; any server will do.
+"""
 
 from typing import Any, cast
 
@@ -6,21 +9,17 @@ from quart import Quart, Response, abort, request
 from quart_schema import QuartSchema, hide
 from werkzeug.exceptions import HTTPException
 
-from common import logs, wire
-from common.errors import BrokerAway, RequestError, RequestLost
-from common.link import LinkLost, ReplyError
 from common.settings import Settings
-from gateway import metrics, problems, service
-from gateway.classify import exchange
+from gateway import failures, problems, service
+from gateway.direct import Direct
 from gateway.limits import Limits
 from gateway.openapi import INFO, SCHEMES, TAGS, Provider
 from gateway.routes.docs import docs
 from gateway.routes.health import health
 from gateway.routes.page import page
-from gateway.routes.plain import plain
-from gateway.routes.v1 import v1
-
-log = logs.get(__name__)
+from gateway.routes.plain import plain, predict
+from gateway.routes.v1 import post_classify, v1
+from gateway.service import exchange
 
 
 class _App(Quart):
@@ -47,7 +46,7 @@ def create_app(settings: Settings) -> Quart:
         app.register_blueprint(blueprint)
     for name in (
         "page.index",
-        "page.upload",
+        "page.post_index",
         "page.reports",
         "page.report",
         "docs.show",
@@ -65,44 +64,23 @@ def create_app(settings: Settings) -> Quart:
         conversion_preference="msgspec",
         security_schemes={**SCHEMES},
     )
-    app.register_error_handler(RequestError, _refused)
-    app.register_error_handler(LinkLost, _broker_away)
-    app.register_error_handler(ReplyError, _broker_away)
-    app.register_error_handler(wire.WireError, _unreadable)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _bug)
+    app.register_error_handler(Exception, _failed)
     app.before_serving(made.start)
     app.after_serving(made.stop)
-    limits = Limits(
-        cast(Any, app.asgi_app), settings, made.admission, made.access, made.traffic
+    direct = Direct(
+        cast(Any, app.asgi_app),
+        made,
+        {"/predict": predict, "/v1/classify": post_classify},
     )
+    limits = Limits(direct, settings, made.admission, made.access, made.traffic)
     app.asgi_app = cast(Any, limits)  # type: ignore[method-assign]
     return app
 
 
-async def _refused(error: RequestError) -> Response:
-    metrics.REFUSED.labels(error.code).inc()
-    log.info("refused", code=error.code, request_id=exchange().request_id)
-    return _response(
-        problems.of_error(error, request.path, request.method, exchange().request_id)
-    )
-
-
-async def _broker_away(error: Exception) -> Response:
-    """Whatever a route was doing with Redis, this is what its client can do about it."""
-    log.warning(
-        "Redis failed a request", reason=str(error), request_id=exchange().request_id
-    )
-    return await _refused(BrokerAway(retry_after_s=2))
-
-
-async def _unreadable(error: Exception) -> Response:
-    log.error(
-        "what Redis holds cannot be read",
-        reason=str(error),
-        request_id=exchange().request_id,
-    )
-    return await _refused(RequestLost())
+async def _failed(error: Exception) -> Response:
+    request_id = exchange().request_id
+    return _response(failures.answer(error, request.path, request.method, request_id))
 
 
 async def _http_error(error: HTTPException) -> Any:
@@ -117,14 +95,5 @@ async def _http_error(error: HTTPException) -> Any:
     return response
 
 
-async def _bug(error: Exception) -> Response:
-    log.error(
-        "a bug", request_id=exchange().request_id, path=request.path, exc_info=error
-    )
-    return _response(
-        problems.of_status(500, request.path, request.method, exchange().request_id)
-    )
-
-
 def _response(reply: problems.Reply) -> Response:
-    return Response(reply.body, reply.status, reply.headers)
+    return Response(reply.body, reply.status, dict(reply.headers))

@@ -43,13 +43,36 @@ class Body:
         """
         if self._complete:  # what comes now is the end of the connection
             return await self._receive()
-        allowed_s = SPARE_S + self.received / LEAST_BYTES_PER_S
-        due = self._started + min(allowed_s, LONGEST_S)
         try:
-            async with asyncio.timeout(due - time.monotonic()):
-                message = await self._receive()
+            async with asyncio.timeout(self._left_s()):
+                return self._counted(await self._receive())
         except TimeoutError:
             raise TooSlow from None
+
+    async def whole(self) -> bytes | None:
+        """All of it, or None where its client leaves before; raises as a call does."""
+        chunks: list[bytes] = []
+        while not self._complete:
+            try:
+                # One timer for all that comes in its time; what has come by then buys more.
+                async with asyncio.timeout(self._left_s()):
+                    while not self._complete:
+                        message = self._counted(await self._receive())
+                        if message["type"] != "http.request":
+                            return None
+                        if chunk := message.get("body"):
+                            chunks.append(chunk)
+            except TimeoutError:
+                if self._left_s() <= 0:
+                    raise TooSlow from None
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _left_s(self) -> float:
+        """Seconds until what has come so far is too little."""
+        allowed_s = SPARE_S + self.received / LEAST_BYTES_PER_S
+        return self._started + min(allowed_s, LONGEST_S) - time.monotonic()
+
+    def _counted(self, message: Message) -> Message:
         if message["type"] == "http.request":
             self._count(len(message.get("body", b"")))
             self._complete = not message.get("more_body", False)

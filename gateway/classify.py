@@ -3,17 +3,17 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import cast
-
-from quart import request
+from typing import Any, Final
 
 from common import wire
 from common.errors import TooLarge
 from common.keys import Lane
 from gateway import metrics, uploads
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, Scope
 from gateway.flights import Job
-from gateway.service import service
+from gateway.service import Service
+
+CONTENT_TYPE: Final = b"content-type"
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,23 @@ class Receipt:
     timing_ms: dict[str, float]
 
 
-def exchange() -> Exchange:
-    """This request, as `gateway.limits` wrote it down."""
-    return cast(Exchange, request.scope["state"]["exchange"])
+@dataclass(frozen=True)
+class Upload:
+    """A request with a picture: the whole body, and what came before it."""
+
+    service: Service
+    exchange: Exchange
+    scope: Scope
+    body: bytes
+
+    def headers(self, name: bytes) -> list[str]:
+        """All headers of this name, in lower case as ASGI has them."""
+        found: list[tuple[bytes, Any]] = self.scope["headers"]
+        return [value.decode("latin-1") for key, value in found if key == name]
 
 
 async def classify(
+    upload: Upload,
     *,
     lane: Lane = "interactive",
     top_k: int = 5,
@@ -37,9 +48,10 @@ async def classify(
     keep: bool = False,
     wait_s: float = math.inf,
 ) -> Receipt:
-    """Classifies the picture in this request's body.
+    """Classifies the picture in a request's body.
 
     Args:
+        upload: the request.
         lane: where it waits.
         top_k: how many predictions, 1 to MAX_TOP_K.
         thumbnail_px: longest side of the thumbnail, 0 for none.
@@ -50,8 +62,8 @@ async def classify(
         RequestError: there is none, or how it ended instead.
         gateway.flights.StillRunning: past the deadline, with `keep`.
     """
-    this, here = exchange(), service()
-    image, uploaded_s = await _image(lane, keep=keep)
+    this, here = upload.exchange, upload.service
+    image, uploaded_s = _image(upload, lane, keep=keep)
     deadline_s = min(wait_s, here.settings.deadline_s)
     job = Job(image, lane, top_k, thumbnail_px, deadline_s, this.caller.owner)
     answer = await here.submitter.submit(job, keep=keep)
@@ -64,27 +76,27 @@ async def classify(
     return Receipt(answer.success, receipt)
 
 
-async def defer(*, lane: Lane, top_k: int) -> tuple[str, int]:
-    """Accepts the picture in this request's body; the request's id, and the entries ahead of it.
+async def defer(upload: Upload, *, lane: Lane, top_k: int) -> tuple[str, int]:
+    """Accepts the picture in a request's body; the request's id, and the entries ahead of it.
 
     Raises:
         RequestError: there is none, or it cannot be kept safe.
     """
-    here = service()
-    image, _ = await _image(lane, keep=True)
-    owner = exchange().caller.owner
+    here = upload.service
+    image, _ = _image(upload, lane, keep=True)
+    owner = upload.exchange.caller.owner
     job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner)
     ahead = max(0, here.admission.state.backlog[lane] - 1)  # it is counted itself
     return await here.deferrer.accept(job, ahead), ahead
 
 
-async def _image(lane: Lane, *, keep: bool) -> tuple[bytes, float]:
-    """The image in this request's body, and the seconds it took to arrive."""
-    this, here = exchange(), service()
-    body = cast(bytes, await request.get_data(cache=False))
-    uploaded_s = time.monotonic() - this.started
+def _image(upload: Upload, lane: Lane, *, keep: bool) -> tuple[bytes, float]:
+    """The image in a request's body, and the seconds it took to arrive."""
+    here = upload.service
+    uploaded_s = time.monotonic() - upload.exchange.started
     metrics.UPLOAD.observe(uploaded_s)
-    image = uploads.image_of(request.headers.get("Content-Type", ""), body)
+    content_type = next(iter(upload.headers(CONTENT_TYPE)), "")
+    image = uploads.image_of(content_type, upload.body)
     if len(image) > here.settings.max_upload_bytes:
         raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
     here.admission.confirm(lane, here.settings.patience_s(lane, keep=keep))

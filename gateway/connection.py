@@ -12,18 +12,25 @@ from typing import Any, Final, cast
 
 import h11
 from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.events import Closed, Event, Updated
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import H11SendableEvent
 
 FIRST_REQUEST_S: Final = 10.0  # from connecting to the end of the first headers
 KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common load balancers
 READING_S: Final = 30.0  # for a client to make room for more of its answer, some 48 KB
 FLUSH_S: Final = 10.0  # for what a client is still to read once its connection ends
+READ_BYTES: Final = 256 * 1024  # at most at once; StreamReader holds half of that
+ROOM_BYTES: Final = (
+    64 * 1024
+)  # of an answer may wait for its client's system to take it
 UPGRADE: Final = b"upgrade"
 
 
 class Http1(H11Protocol):
     """HTTP/1.1 and 1.0, whatever a client would rather speak."""
+
+    _head = b""  # of an answer, not yet sent
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Nothing is switched to."""
@@ -38,6 +45,47 @@ class Http1(H11Protocol):
             )
         await super()._create_stream(request)
 
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        """Head and body of an answer go in one write, where they come together."""
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            self._head = data
+            return
+        data, self._head = self._head + data, b""
+        if data:
+            await self.send(RawData(data=data))
+
+
+class Idle:
+    """Ends a connection that is idle for too long, by a timer: Hypercorn starts a task for each pause."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self._timer: asyncio.TimerHandle | None = None
+        self._timeout_s = FIRST_REQUEST_S
+
+    async def restart(self, _group: object, _action: object) -> None:
+        """A pause begins."""
+        connection = self._connection
+        connection.idle[connection] = None
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._timeout_s, connection.expire)
+        self._timeout_s = KEEP_ALIVE_S
+
+    async def stop(self) -> None:
+        """It ends."""
+        self._connection.idle.pop(self._connection, None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
 
 class Connection(TCPServer):
     """A connection that ends with its client, or when that keeps it for too long.
@@ -51,8 +99,11 @@ class Connection(TCPServer):
             first; it enters itself.
     """
 
-    idle: "dict[Connection, None]"
-    _first = True
+    def __init__(self, *made: Any, idle: "dict[Connection, None]", **also: Any) -> None:
+        super().__init__(*made, **also)
+        self.idle = idle
+        self.idle_task = cast(Any, Idle(self))
+        self._closing: asyncio.Task[None] | None = None
 
     async def _read_data(self) -> None:
         made = self.protocol
@@ -70,7 +121,7 @@ class Connection(TCPServer):
                 made.send,
             ),
         )
-        reading = asyncio.create_task(super()._read_data())
+        reading = asyncio.create_task(self._read())
         lost = asyncio.create_task(self._lost())  # it ends with the connection
         try:
             await asyncio.wait({reading, lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,12 +134,25 @@ class Connection(TCPServer):
                 await self.protocol.handle(Closed())
             await self.idle_task.stop()
 
+    async def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the client has gone
+            while data := await self.reader.read(READ_BYTES):
+                await self.protocol.handle(RawData(data))
+        await self.protocol.handle(Closed())
+
     async def _lost(self) -> None:
         with contextlib.suppress(Exception):  # whatever ended it
             await self.writer.wait_closed()
 
     async def protocol_send(self, event: Event) -> None:
-        if isinstance(event, Updated):
+        if isinstance(event, RawData):
+            transport = self.writer.transport
+            if not transport.is_closing():
+                transport.write(event.data)
+                if transport.get_write_buffer_size() <= ROOM_BYTES:
+                    return
+            event = RawData(b"")  # what is left is to wait for its client
+        elif not isinstance(event, Closed):
             await super().protocol_send(event)
             return
         try:
@@ -117,18 +181,9 @@ class Connection(TCPServer):
         finally:
             forced.cancel()
 
-    async def _idle_timeout(self) -> None:
-        timeout_s = FIRST_REQUEST_S if self._first else KEEP_ALIVE_S
-        self._first = False
-        self.idle[self] = None
-        try:
-            with contextlib.suppress(TimeoutError):  # it has been idle for long enough
-                await asyncio.wait_for(
-                    cast(Any, self.context).terminated.wait(), timeout_s
-                )
-        finally:
-            self.idle.pop(self, None)
-        await asyncio.shield(self._initiate_server_close())
+    def expire(self) -> None:
+        """Closes it: it has been idle for long enough, or its server ends."""
+        self._closing = asyncio.create_task(self._initiate_server_close())
 
     def make_way(self) -> None:
         """Closes it while it is idle, for the sake of another."""

@@ -6,8 +6,7 @@ fit is refused before the first byte of it is read; how it then arrives is `gate
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qs
 
 from common.errors import Busy, LengthRequired, RequestError, TooLarge
@@ -17,10 +16,9 @@ from gateway import metrics
 from gateway.access import Access, path_of
 from gateway.admission import Admission
 from gateway.body import Body, Receive
+from gateway.direct import App
 from gateway.exchange import Exchange, Scope, Send, Sender, request_id
 from gateway.traffic import Traffic
-
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEEPS: Final = "/v1/classify"
 UPLOADS: Final = frozenset({"/", "/predict", KEEPS})
@@ -50,7 +48,7 @@ class Limits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection event; only HTTP requests are our business."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, cast(Body, receive), send)  # it has no body
             return
         headers = dict(scope["headers"])
         scope["path"] = path_of(scope["path"])

@@ -23,6 +23,7 @@ HTTP_TITLES: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method-not-allowed", "This address does not take this method."),
 }
 
+JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 OTHERWISE: Final = ("bad-request", "The request cannot be understood.")
 
 
@@ -40,7 +41,7 @@ class Reply(msgspec.Struct, frozen=True):
     """An answer that any layer can send."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -85,9 +86,7 @@ def _reply(
 ) -> Reply:
     headers |= _told(code, detail)
     if path in PLAIN_PATHS:
-        return Reply(
-            status, {**headers, "Content-Type": "application/json"}, PLAIN_FAILURE
-        )
+        return Reply(status, {**headers, **JSON}, PLAIN_FAILURE)
     problem = Problem(code, title, status, detail, request_id)
     headers["Content-Type"] = "application/problem+json"
     return Reply(status, headers, msgspec.json.encode(problem))

@@ -79,6 +79,8 @@ class Server:
             server.close()
             await self._quiet()
             await self._context.terminated.set()
+            for connection in list(self._idle):
+                connection.expire()
             await self._closed()
 
     async def _quiet(self) -> None:
@@ -113,9 +115,9 @@ class Server:
         # Only `_closed` cancels it; asyncio would log that as an error.
         with contextlib.suppress(asyncio.CancelledError):
             connection = Connection(
-                self._app, loop, self._config, self._context, {}, reader, writer
+                *(self._app, loop, self._config, self._context, {}, reader, writer),
+                idle=self._idle,
             )
-            connection.idle = self._idle
             await connection
 
     def _has_place(self) -> bool:

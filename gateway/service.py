@@ -2,15 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from quart import Quart, current_app
+from quart import Quart, current_app, request
 
 from common.connections import Keeper
 from common.settings import MEGABYTE, Settings
 from gateway.access import Access
 from gateway.admission import Admission
 from gateway.deferred import Deferrer
+from gateway.exchange import Exchange
 from gateway.replies import Replies
 from gateway.submit import Submitter
 from gateway.traffic import Traffic
@@ -95,6 +96,11 @@ def make(settings: Settings) -> Service:
 def service() -> Service:
     """The service of the app that handles this request."""
     return of(current_app)
+
+
+def exchange() -> Exchange:
+    """This request, as `gateway.limits` wrote it down."""
+    return cast(Exchange, request.scope["state"]["exchange"])
 
 
 def of(app: Quart) -> Service:

@@ -101,6 +101,7 @@ async def run_worker(settings: Settings, number: int) -> int:
         image_ms=round(cost.image_ms, 1),
         batch=batcher.preferred(),
     )
+    process.settle()
     reporter.ready()
     try:
         await Worker(stages).run(stop)

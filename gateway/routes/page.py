@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from quart import Blueprint, redirect, render_template, request
 from werkzeug import Response as Redirect
@@ -11,8 +11,9 @@ from common import logs, wire
 from common.errors import BY_CODE, BrokerAway, RequestError
 from common.link import LinkLost, ReplyError
 from gateway import feedback
-from gateway.classify import Receipt, classify
-from gateway.service import service
+from gateway.classify import Receipt, Upload, classify
+from gateway.exchange import Scope
+from gateway.service import exchange, service
 
 THUMBNAIL_PX: Final = 320
 # A probability in words, from this value on.
@@ -56,9 +57,11 @@ async def index() -> str:
 
 
 @page.post("/")
-async def upload() -> str:
+async def post_index() -> str:
     """Classifies the picture of the form and shows it with its answer."""
-    receipt = await classify(thumbnail_px=THUMBNAIL_PX)
+    body = cast(bytes, await request.get_data(cache=False))
+    upload = Upload(service(), exchange(), cast(Scope, request.scope), body)
+    receipt = await classify(upload, thumbnail_px=THUMBNAIL_PX)
     return await _index(answer=_answer(receipt))
 
 

@@ -1,10 +1,12 @@
 """``POST /predict``: the plain contract, always the same three keys."""
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Blueprint
 from quart_schema import document_response
 
-from gateway.classify import classify
+from gateway.classify import Upload, classify
+from gateway.problems import JSON, Reply
+from gateway.routes.documented import documented
 
 SCORE_DIGITS = 4
 
@@ -19,7 +21,7 @@ class Prediction(msgspec.Struct, frozen=True):
     score: float | None
 
 
-@plain.post("/predict")
+@documented(plain, "/predict")
 @document_response(Prediction)
 @document_response(Prediction, 400)
 @document_response(Prediction, 411)
@@ -29,8 +31,8 @@ class Prediction(msgspec.Struct, frozen=True):
 @document_response(Prediction, 429)
 @document_response(Prediction, 503)
 @document_response(Prediction, 504)
-async def predict() -> Response:
+async def predict(upload: Upload) -> Reply:
     """Classifies one picture, sent as the form field ``file`` or as the raw body."""
-    best = (await classify(top_k=1)).success.predictions[0]
+    best = (await classify(upload, top_k=1)).success.predictions[0]
     answer = Prediction(True, best.label, round(best.score, SCORE_DIGITS))
-    return Response(msgspec.json.encode(answer), content_type="application/json")
+    return Reply(200, JSON, msgspec.json.encode(answer))

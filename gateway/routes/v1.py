@@ -3,6 +3,7 @@
 import math
 import sys
 from typing import Final, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from quart import Blueprint, Response, request
@@ -16,7 +17,8 @@ from common.errors import (
     from_code,
 )
 from gateway import catalogue, feedback
-from gateway.classify import classify, defer, exchange, receipt_of
+from gateway.admission import State
+from gateway.classify import Upload, classify, defer, receipt_of
 from gateway.contract import (
     Accepted,
     Classified,
@@ -30,16 +32,19 @@ from gateway.contract import (
 )
 from gateway.flights import StillRunning
 from gateway.preference import preferred_wait_s
-from gateway.problems import Problem
-from gateway.service import service
+from gateway.problems import JSON, Problem, Reply
+from gateway.routes.documented import documented
+from gateway.service import exchange, service
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 
 SCORE_DIGITS: Final = 6
+MOST_FIELDS: Final = 100
+DEFAULTS: Final = ClassifyQuery()
 Query = TypeVar("Query", bound=msgspec.Struct)
 
 
-@v1.post("/classify")
+@documented(v1, "/classify")
 @document_querystring(ClassifyQuery)
 @document_response(Classified)
 @document_response(Accepted, 202)
@@ -50,22 +55,25 @@ Query = TypeVar("Query", bound=msgspec.Struct)
 @document_response(Problem, 422)
 @document_response(Problem, 429)
 @document_response(Problem, 503)
-async def post_classify() -> Response:
+async def post_classify(upload: Upload) -> Reply:
     """Classifies one picture, sent as the form field ``file`` or as the raw body.
 
     Past the deadline the answer is 202, and the result can be fetched later; with
     ``Prefer: respond-async`` (RFC 7240) at once, or after its ``wait`` seconds.
     """
-    query = _query(ClassifyQuery)
-    wait_s = preferred_wait_s(request.headers.getlist("Prefer"))
+    query = _asked(upload)
+    wait_s = preferred_wait_s(upload.headers(b"prefer"))
     lane, top_k = query.lane, query.top_k
+    state = upload.service.admission.state
     try:
         if wait_s == 0:
-            request_id, ahead = await defer(lane=lane, top_k=top_k)
-            return _preferred(_accepted(request_id, lane, ahead))
-        receipt = await classify(lane=lane, top_k=top_k, keep=True, wait_s=wait_s)
+            request_id, ahead = await defer(upload, lane=lane, top_k=top_k)
+            return _preferred(_accepted(state, request_id, lane, ahead))
+        receipt = await classify(
+            upload, lane=lane, top_k=top_k, keep=True, wait_s=wait_s
+        )
     except StillRunning as running:
-        answer = _accepted(running.id, lane)
+        answer = _accepted(state, running.id, lane)
         return answer if math.isinf(wait_s) else _preferred(answer)
     return _classified(receipt.success, receipt.timing_ms)
 
@@ -85,11 +93,12 @@ async def get_result(request_id: str) -> Response:
             raise UnknownResult
         known = wire.read_pending(pending)
         _check_owner(known)
-        return _accepted(request_id, known.lane, known.ahead)
+        state = service().admission.state
+        return _response(_accepted(state, request_id, known.lane, known.ahead))
     ended = wire.read_ended(result)
     _check_owner(ended)
     if isinstance(ended, wire.Success):
-        return _classified(ended, receipt_of(ended.timing))
+        return _response(_classified(ended, receipt_of(ended.timing)))
     if isinstance(ended, wire.Failure):
         raise from_code(ended.code)
     raise DeadlinePassed
@@ -110,7 +119,9 @@ async def get_labels() -> Response:
     """The categories of the model that is served."""
     here = service()
     return _json(
-        await catalogue.labels(here.link, here.admission, _query(LabelQuery).q)
+        await catalogue.labels(
+            here.link, here.admission, _converted(request.args.to_dict(), LabelQuery).q
+        )
     )
 
 
@@ -150,41 +161,60 @@ def _check_owner(known: wire.Ended | wire.Pending) -> None:
         raise UnknownResult
 
 
-def _query(kind: type[Query]) -> Query:
+def _asked(upload: Upload) -> ClassifyQuery:
+    given = upload.scope["query_string"]
+    return _converted(dict(_first(given)), ClassifyQuery) if given else DEFAULTS
+
+
+def _first(given: bytes) -> list[tuple[str, str]]:
+    """A query's parameters; of those given twice the first one counts."""
+    text = given.decode("ascii", "replace")
     try:
-        return msgspec.convert(request.args.to_dict(), kind, strict=False)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)[::-1]
+    except ValueError:
+        raise BadParameter from None
+
+
+def _converted(given: dict[str, str], kind: type[Query]) -> Query:
+    try:
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError:
         raise BadParameter from None
 
 
-def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Response:
+def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Reply:
     predictions = [
         Prediction(p.wnid, p.label, p.description, round(p.score, SCORE_DIGITS))
         for p in success.predictions
     ]
-    return _json(
-        Classified(
-            success.id, success.model, predictions, success.cached, Timing(**timing_ms)
-        )
+    answer = Classified(
+        success.id, success.model, predictions, success.cached, Timing(**timing_ms)
     )
+    return Reply(200, JSON, msgspec.json.encode(answer))
 
 
-def _accepted(request_id: str, lane: keys.Lane, at_most: int = sys.maxsize) -> Response:
-    state = service().admission.state
+def _accepted(
+    state: State, request_id: str, lane: keys.Lane, at_most: int = sys.maxsize
+) -> Reply:
     ahead = min(state.backlog[lane], at_most)
     eta_ms = int(1000 * ahead / state.rate)
-    response = _json(Accepted(request_id, "queued", ahead, eta_ms), 202)
-    response.headers["Location"] = f"/v1/results/{request_id}"
-    response.headers["Retry-After"] = str(max(1, math.ceil(eta_ms / 1000)))
-    return response
+    headers = {
+        **JSON,
+        "Location": f"/v1/results/{request_id}",
+        "Retry-After": str(max(1, math.ceil(eta_ms / 1000))),
+    }
+    answer = Accepted(request_id, "queued", ahead, eta_ms)
+    return Reply(202, headers, msgspec.json.encode(answer))
 
 
-def _preferred(answer: Response) -> Response:
-    answer.headers["Preference-Applied"] = "respond-async"
-    return answer
+def _preferred(answer: Reply) -> Reply:
+    headers = {**answer.headers, "Preference-Applied": "respond-async"}
+    return Reply(answer.status, headers, answer.body)
+
+
+def _response(answer: Reply) -> Response:
+    return Response(answer.body, answer.status, dict(answer.headers))
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> Response:
-    return Response(
-        msgspec.json.encode(answer), status, content_type="application/json"
-    )
+    return _response(Reply(status, JSON, msgspec.json.encode(answer)))

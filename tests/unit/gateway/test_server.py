@@ -21,8 +21,8 @@ WITHIN_S = 5  # and not KEEP_ALIVE_S, nor FIRST_REQUEST_S
 class Roomy(connection.Connection):
     """Whose transport takes everything at once, as it takes the end of every answer."""
 
-    def __init__(self, *made: Any) -> None:
-        super().__init__(*made)
+    def __init__(self, *made: Any, **also: Any) -> None:
+        super().__init__(*made, **also)
         self.writer.transport.set_write_buffer_limits(high=2**30)
 
 
