@@ -70,18 +70,47 @@ class Consumer:
             raise LinkLost("Redis does not answer a blocking read") from None
         return self._taken(reply)
 
-    async def more(self, plan: Plan) -> list[Entry]:
-        """Takes what is there, without waiting."""
+    async def take(
+        self, plan: Plan, into: list[Entry], workers: int = 1
+    ) -> tuple[Queued, float]:
+        """Takes what is there without waiting, and looks what is left, in one write.
+
+        Args:
+            plan: how many, from each lane.
+            into: where they go; also when this raises, since they are ours by then.
+            workers: how many share the backlog.
+
+        Returns:
+            What waits undelivered, and Redis' time in milliseconds.
+
+        Raises:
+            LinkLost, ReplyError: as `Keeper.calls`.
+        """
         wanted = {"interactive": plan.interactive, "bulk": plan.bulk}
-        commands = [
+        commands: list[Command] = [
             self._read_command(count, None, [self.streams[lane]])
             for lane in LANES
             if (count := wanted[lane]) > 0
         ]
-        if not commands:
-            return []
-        replies = await self._link.calls(commands)
-        return [entry for reply in replies for entry in self._taken(reply)]
+        reads = len(commands)
+        commands.append(("TIME",))
+        for stream in self.streams.values():
+            commands += [("XLEN", stream), ("XPENDING", stream, GROUP)]
+        replies = await self._link.replies(commands)
+        for reply in replies[:reads]:
+            if not isinstance(reply, ReplyError):
+                into += self._taken(reply)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise reply
+        (seconds, micros), *counts = replies[reads:]
+        # Undelivered is XLEN less what is pending: `lag` is unreliable after XDEL.
+        interactive, bulk = (
+            max(0, length - pending[0])
+            for length, pending in zip(counts[::2], counts[1::2], strict=True)
+        )
+        now_ms = int(seconds) * 1000 + int(micros) / 1000
+        return Queued(interactive, bulk, workers), now_ms
 
     def _read_command(
         self, count: int, block_ms: int | None, streams: list[str]
@@ -91,22 +120,6 @@ class Consumer:
             *("XREADGROUP", "GROUP", GROUP, self.name, "COUNT", count, *block),
             *("STREAMS", *streams, *(">" for _ in streams)),
         )
-
-    async def queued(self, workers: int) -> tuple[Queued, float]:
-        """What waits undelivered, and Redis' time in milliseconds.
-
-        Undelivered is XLEN less what is pending: `lag` is unreliable after XDEL.
-        """
-        commands: list[Command] = [("TIME",)]
-        for stream in self.streams.values():
-            commands += [("XLEN", stream), ("XPENDING", stream, GROUP)]
-        (seconds, micros), *counts = await self._link.calls(commands)
-        interactive, bulk = (
-            max(0, length - pending[0])
-            for length, pending in zip(counts[::2], counts[1::2], strict=True)
-        )
-        now_ms = int(seconds) * 1000 + int(micros) / 1000
-        return Queued(interactive, bulk, workers), now_ms
 
     def _taken(self, reply: Any) -> list[Entry]:
         """The entries of a read; those that are no requests of ours are for `bury`."""

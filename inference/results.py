@@ -57,8 +57,9 @@ class Results:
         """Places among the labels and probabilities, the most probable first."""
         count = min(MAX_TOP_K, len(probabilities))
         best = np.argpartition(probabilities, -count)[-count:]
-        best = best[np.argsort(-probabilities[best], kind="stable")]
-        return tuple((int(place), float(probabilities[place])) for place in best)
+        scores = probabilities[best]
+        order = np.argsort(-scores, kind="stable")
+        return tuple(zip(best[order].tolist(), scores[order].tolist(), strict=True))
 
     def _told(
         self,

@@ -26,6 +26,7 @@ from inference.stages import Stages
 
 IN_HAND: Final = 2
 TIDY_BEATS: Final = 60
+NOTHING: Final = Plan(0, 0)
 # Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script, a
 # stream that was there when a read began to wait for it (Redis before 7.2).
 PASSING: Final = frozenset(
@@ -55,6 +56,7 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: Claimed | None = None
         self._left: list[Entry] = []  # read, but not yet begun
+        self._seen = Queued(0, 0)  # at the last look
         self._preparing = False  # a batch that was read is being decoded
         self._broken: BaseException | None = None
 
@@ -146,42 +148,45 @@ class Worker:
             raise
 
     async def _read(self, entries: list[Entry]) -> float:
-        """Reads the next batch into `entries`; Redis' time at which it was planned, in ms."""
+        """Reads the next batch into `entries`; Redis' time then, in milliseconds.
+
+        It is planned by what was left at the last look, so that a busy worker asks Redis once a batch.
+        """
         consumer, batcher = self._stages.consumer, self._stages.batcher
         entries += self._left
         self._left = []
-        queued, now_ms = await self._queued(entries)
+        now_ms = 0.0
+        queued = self._known(entries)
         if not queued.interactive and not queued.bulk:
             entries += await consumer.first()
             if not entries:
                 return now_ms
-            queued, now_ms = await self._queued(entries)
+            now_ms = await self._take(NOTHING, entries)  # what company it has
+            queued = self._known(entries)
         plan = batcher.plan(queued)
         bulk = self._bulk_among(entries)
         interactive = len(entries) - bulk
         rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
-        entries += await consumer.more(rest)
-        if (
-            not entries
-        ):  # another worker was faster, or what is there is not for the group
-            entries += await consumer.first()
+        if rest.images or not now_ms:
+            now_ms = await self._take(rest, entries)
         # Two may come at once where one was waited for, a lane each.
         self._left = entries[batcher.max_batch :]
         del entries[batcher.max_batch :]
-        batcher.took(
-            Plan(len(entries) - self._bulk_among(entries), self._bulk_among(entries)),
-            queued,
-        )
+        bulk = self._bulk_among(entries)
+        batcher.took(Plan(len(entries) - bulk, bulk), queued)
         return now_ms
 
-    async def _queued(self, entries: Sequence[Entry]) -> tuple[Queued, float]:
-        """What there is to do, `entries` included, and Redis' time in milliseconds."""
-        there, now_ms = await self._stages.consumer.queued(
-            self._stages.presence.workers
-        )
-        bulk = self._bulk_among(entries)
+    async def _take(self, plan: Plan, entries: list[Entry]) -> float:
+        """Takes what is planned and looks what is left; Redis' time in milliseconds."""
+        workers = self._stages.presence.workers
+        self._seen, now_ms = await self._stages.consumer.take(plan, entries, workers)
+        return now_ms
+
+    def _known(self, entries: Sequence[Entry]) -> Queued:
+        """What there is to do, `entries` included."""
+        there, bulk = self._seen, self._bulk_among(entries)
         interactive = there.interactive + len(entries) - bulk
-        return Queued(interactive, there.bulk + bulk, there.workers), now_ms
+        return Queued(interactive, there.bulk + bulk, there.workers)
 
     def _bulk_among(self, entries: Sequence[Entry]) -> int:
         return sum(
@@ -211,7 +216,7 @@ class Worker:
             await self._publish([stages.results.failure(entry, "dead-letter")])
         else:
             async with self._slot():
-                _, now_ms = await stages.consumer.queued(1)
+                now_ms = await self._take(NOTHING, [])
                 self._begin(await stages.batches.prepare([entry], now_ms))
             await self._idle()
 

@@ -65,6 +65,13 @@ async def add(link: Keeper, number: int = 0, lane: Lane = "interactive") -> byte
     return entry_id
 
 
+async def take(consumer: Consumer, plan: Plan) -> list[Entry]:
+    """What is there, as far as it was planned."""
+    entries: list[Entry] = []
+    await consumer.take(plan, entries)
+    return entries
+
+
 async def pending(link: Keeper, stream: str = INTERACTIVE) -> int:
     count: int = (await link.call("XPENDING", stream, GROUP))[0]
     return count
@@ -82,6 +89,20 @@ async def claimed(link: Keeper, consumer: Consumer) -> Claimed:
             if (found := await claim(link, consumer)) is not None:
                 return found
             await asyncio.sleep(0.001)
+
+
+async def test_what_was_taken_is_ours_though_another_lane_refuses(
+    link: Keeper, consumer: Consumer
+) -> None:
+    """It is in the caller's hands before the refusal is raised."""
+    entry_id = await add(link)
+    await link.call("DEL", BULK)
+    entries: list[Entry] = []
+    with pytest.raises(ReplyError) as caught:
+        await consumer.take(Plan(1, 1), entries)
+    assert caught.value.kind == "NOGROUP"
+    assert [entry.id for entry in entries] == [entry_id]
+    assert consumer.holds(entries[0])
 
 
 async def test_what_was_added_before_the_group_is_read(
@@ -120,17 +141,17 @@ async def test_after_a_flush_the_group_is_made_anew(
 
 async def test_without_work_a_read_comes_back(consumer: Consumer) -> None:
     assert await consumer.first() == []
-    assert await consumer.more(Plan(5, 5)) == []
-    assert await consumer.more(Plan(0, 0)) == []
+    assert await take(consumer, Plan(5, 5)) == []
+    assert await take(consumer, Plan(0, 0)) == []
 
 
 async def test_a_read_takes_what_was_planned(link: Keeper, consumer: Consumer) -> None:
     interactive = [await add(link, n) for n in range(5)]
     bulk = [await add(link, 10 + n, "bulk") for n in range(3)]
-    entries = await consumer.more(Plan(4, 2))
+    entries = await take(consumer, Plan(4, 2))
     assert [entry.id for entry in entries] == [*interactive[:4], *bulk[:2]]
     assert {entry.stream for entry in entries} == {INTERACTIVE, BULK}
-    queued, now_ms = await consumer.queued(workers=3)
+    queued, now_ms = await consumer.take(Plan(0, 0), [], workers=3)
     assert queued == Queued(interactive=1, bulk=1, workers=3)
     assert entries[0].arrived_ms <= now_ms < entries[0].arrived_ms + 10_000
     assert not entries[0].expired(now_ms)
@@ -178,7 +199,7 @@ async def test_a_beat_says_that_an_entry_is_worked_on(
     """It counts as no delivery; an entry that has been let go of is not spoken for."""
     await add(link, 1)
     await add(link, 2)
-    ours, other = await consumer.more(Plan(2, 0))
+    ours, other = await take(consumer, Plan(2, 0))
     consumer.release([other])
     await until_idle(link, ours.id, 50)
     await consumer.beat()
@@ -197,7 +218,7 @@ async def test_a_beat_finds_its_own_among_any_number_that_were_lost(
     read = ("XREADGROUP", "GROUP", GROUP, "w", "COUNT", 100, "STREAMS", INTERACTIVE)
     await link.call(*read, ">")
     await add(link, 100)
-    (entry,) = await consumer.more(Plan(1, 0))
+    (entry,) = await take(consumer, Plan(1, 0))
     await consumer.beat()
     assert consumer.holds(entry)
 
@@ -239,7 +260,7 @@ async def test_entries_are_taken_over_one_at_a_time(
 ) -> None:
     for number in range(3):
         await add(link, number, "bulk" if number else "interactive")
-    await consumers("dead").more(Plan(1, 2))
+    await take(consumers("dead"), Plan(1, 2))
     consumer.orphans = True
     taken = []
     for _ in range(3):
@@ -306,7 +327,7 @@ async def test_a_beat_does_not_take_back_what_was_claimed_in_its_midst(
     """Between its look at who owns an entry, and its claim."""
     monkeypatch.setattr(consumer_module, "BEAT_S", 20)
     await add(link)
-    (entry,) = await consumer.more(Plan(1, 0))
+    (entry,) = await take(consumer, Plan(1, 0))
     calls = link.calls
 
     async def claimed_after(commands: Iterable[Command]) -> list[Any]:
@@ -329,7 +350,7 @@ async def test_an_entry_that_is_no_request_is_buried(
     await link.call("XADD", INTERACTIVE, "*", "h", b"\xc1", "img", b"x")
     await link.call("XADD", INTERACTIVE, "*", "other", "fields")
     good.append(await add(link, 2))
-    entries = await consumer.more(Plan(4, 0))
+    entries = await take(consumer, Plan(4, 0))
     assert [entry.id for entry in entries] == good
     await consumer.beat()
     assert await link.call("XLEN", INTERACTIVE) == 2
@@ -356,7 +377,7 @@ async def test_without_room_to_bury_one_its_neighbour_is_read_all_the_same(
     await link.call("XADD", INTERACTIVE, "*", "other", "fields")
     await link.call("CONFIG", "SET", "maxmemory", "1")
     try:
-        entries = await consumer.more(Plan(2, 0))
+        entries = await take(consumer, Plan(2, 0))
     finally:
         await link.call("CONFIG", "SET", "maxmemory", "0")
     assert [entry.id for entry in entries] == [good]
@@ -370,7 +391,7 @@ async def test_a_beat_that_cannot_bury_keeps_what_is_in_hand(
     """Else others would take it, and count a death, for as long as Redis has no memory left."""
     await add(link)
     await link.call("XADD", INTERACTIVE, "*", "other", "fields")
-    (entry,) = await consumer.more(Plan(2, 0))
+    (entry,) = await take(consumer, Plan(2, 0))
     await asyncio.sleep(0.02)
     await link.call("CONFIG", "SET", "maxmemory", "1")
     try:
@@ -387,8 +408,8 @@ async def test_one_is_buried_by_the_beat_while_another_is_taken_over(
 ) -> None:
     for _ in range(3):
         await link.call("XADD", INTERACTIVE, "*", "other", "fields")
-    assert await consumer.more(Plan(2, 0)) == []
-    await asyncio.gather(consumer.bury(), consumer.bury(), consumer.more(Plan(1, 0)))
+    assert await take(consumer, Plan(2, 0)) == []
+    await asyncio.gather(consumer.bury(), consumer.bury(), take(consumer, Plan(1, 0)))
     await consumer.bury()
     assert await link.call("XLEN", keys.dead()) == 3
     assert await link.call("XLEN", INTERACTIVE) == 0

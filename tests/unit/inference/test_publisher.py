@@ -41,7 +41,9 @@ class Side:
         for number in range(count):
             header = wire.encode(wire.Request(1, f"0-{number:032x}", DIGEST, 10_000))
             await self.link.call("XADD", STREAM, "*", "h", header, "img", b"image")
-        return await self.consumer.more(Plan(count, 0))
+        entries: list[Entry] = []
+        await self.consumer.take(Plan(count, 0), entries)
+        return entries
 
     async def result(self, entry: Entry) -> wire.Ended | None:
         data = await self.link.call("GET", keys.result(entry.request.id))
