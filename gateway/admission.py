@@ -146,6 +146,10 @@ class Admission:
     def _within(seconds: float) -> float:
         return min(max(1.0, seconds), LONGEST_RETRY_S)
 
+    def serves(self, model_digest: str) -> bool:
+        """Whether a live worker serves this model."""
+        return any(one.model_digest == model_digest for one in self.state.workers)
+
     def unready(self) -> str:
         """Why `/readyz` says no; empty where it says yes."""
         if self.away:

@@ -25,6 +25,7 @@ REPLY = Histogram(
     buckets=SECONDS,
 )
 SHARED = Counter("pictor_shared", "Requests that joined an equal one under way.")
+KNOWN = Counter("pictor_known", "Requests answered from this gateway's own memory.")
 WITHDRAWN = Counter(
     "pictor_withdrawn",
     "Entries taken back because their client had left: unread (work saved), or read already.",

@@ -12,6 +12,7 @@ from gateway.access import Access
 from gateway.admission import Admission
 from gateway.deferred import Deferrer
 from gateway.exchange import Exchange
+from gateway.known import Known
 from gateway.replies import Replies
 from gateway.submit import Submitter
 from gateway.traffic import Traffic
@@ -86,6 +87,7 @@ def make(settings: Settings) -> Service:
             settings.model_name,
             share=settings.cache_ttl_s > 0,
             result_ttl_s=settings.result_ttl_s,
+            known=Known(settings.cache_ttl_s, admission.serves),
         ),
         Deferrer(hot, settings.model_name, settings.result_ttl_s),
         reading,
