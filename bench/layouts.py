@@ -86,7 +86,13 @@ class Runner:
         return _rate(size, seconds, step)
 
     async def _with_child(self, size: int, seconds: float) -> float:
-        decoder = Decoder(self._spec.preprocessing, size, self._settings.max_pixels)
+        settings = self._settings
+        decoder = Decoder(
+            self._spec.preprocessing,
+            size,
+            settings.max_pixels,
+            settings.max_upload_bytes,
+        )
         await decoder.start()
         following = await self._decode_there(decoder, size)  # which waits for its start
         done, started = 0, time.perf_counter()

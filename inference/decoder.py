@@ -1,17 +1,17 @@
 """The worker's handle on its decoder process: a batch of images in, one uint8 array out.
 
-The images are sent over a socket pair, the pixels come back in memory that both map. An image during
-which the process dies, starves or does not end is refused, at once; the rest of its batch is decoded
-by the next process, which is a fork of one that waits for that and decodes nothing itself. Frames are
-in `inference.decoder_process`, limits in `inference.sandbox`.
+Images and pixels lie in memory that both map (`inference.decoder_memory`); a byte each way says that a
+batch is there, and that it is done (`inference.doorbell`). An image during which the process dies,
+starves or does not end is refused, at once; the rest of its batch is decoded by the next process, which
+is a fork of one that waits for that and decodes nothing itself (`inference.decoder_process`). Limits are
+in `inference.sandbox`.
 """
 
 import asyncio
-import mmap
 import os
 import socket
 import sys
-import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from common import logs
 from common.parent import PARENT_VARIABLE
+from inference import decoder_memory as at
 from inference import sandbox
-from inference.decoder_process import BEGUN, FRAME, JOB, OK, OPENED, READY, REFUSED
+from inference.decoder_memory import Layout, Memory
+from inference.doorbell import Doorbell
 from inference.models.preprocessing import Preprocessing
 
 ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
@@ -32,7 +34,7 @@ START_S: Final = (
 )
 SPARE_S: Final = 0.5  # for its limits to end it before this side does
 CLOSE_S: Final = 2.0
-BETWEEN_S: Final = 5.0  # from one image's end until the next one's bytes have crossed
+BETWEEN_S: Final = 5.0  # from one image's end until the next one has begun
 
 log = logs.get(__name__)
 
@@ -56,21 +58,32 @@ class Decoder:
     """One decoder process and the memory it shares with this one."""
 
     def __init__(
-        self, preprocessing: Preprocessing, max_batch: int, max_pixels: int
+        self,
+        preprocessing: Preprocessing,
+        max_batch: int,
+        max_pixels: int,
+        max_bytes: int,
     ) -> None:
+        """Makes the memory; `start` starts the process.
+
+        Args:
+            preprocessing: what the network wants.
+            max_batch: the most images that `decode` is given at once.
+            max_pixels: images with more are refused.
+            max_bytes: image files with more are refused.
+        """
         self._preprocessing = preprocessing
         self._max_pixels = max_pixels
         shape = (max_batch, preprocessing.height, preprocessing.width, 3)
-        self._file = _shared_file(int(np.prod(shape)))
-        self._memory = mmap.mmap(self._file, 0)
-        self._slots: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8).reshape(
-            shape
-        )
+        layout = Layout.of(max_batch, int(np.prod(shape[1:])), max_bytes)
+        self._file = at.shared_file(layout.size)
+        self._memory = Memory(self._file, layout)
+        self._slots: NDArray[np.uint8] = np.frombuffer(
+            self._memory.map, np.uint8, int(np.prod(shape)), layout.pixels_at
+        ).reshape(shape)
         self._first: asyncio.subprocess.Process | None = None
         self._control: socket.socket
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter | None = None
-        self._begun = False  # an image is being decoded
+        self._bell: Doorbell | None = None
         self.pid: int | None = None  # of the process that decodes
         self.deaths = 0  # processes that an image ended
 
@@ -82,12 +95,13 @@ class Decoder:
         """
         self._control, theirs = socket.socketpair()
         recipe = msgspec.json.encode(self._preprocessing).decode()
+        layout = msgspec.json.encode(self._memory.layout).decode()
         with theirs:
             self._first = await asyncio.create_subprocess_exec(
                 # What Pillow warns of is an image's, and not for the log.
                 *(sys.executable, "-W", "ignore", "-m", "inference.decoder_process"),
                 *(str(theirs.fileno()), str(self._file)),
-                *(recipe, str(self._max_pixels)),
+                *(layout, recipe, str(self._max_pixels)),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), self._file),
                 env=_environment(),
@@ -96,15 +110,15 @@ class Decoder:
 
     async def _fork(self) -> None:
         """Has the decoder so far ended and a new one forked; raises as `start` does."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._bell is not None:
+            self._bell.close()
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        self._bell = Doorbell(ours)
         with theirs:
-            self._reader, self._writer = await asyncio.open_connection(sock=ours)
             socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-        state, self.pid, _ = await self._receive(START_S)
-        assert state == READY
+        until = time.monotonic() + START_S
+        await self._bell.answer(lambda: until - time.monotonic())
+        self.pid = self._memory.state[at.PID]
 
     async def decode(
         self, images: Sequence[tuple[bytes, int]]
@@ -119,60 +133,69 @@ class Decoder:
             uint8 [N, height, width, 3], 0 to 255.
         """
         results: list[Decoded] = []
-        blameless = 0
-        while len(results) < len(images):
-            try:
-                await self._decode_from(len(results), images, results)
-            except (OSError, EOFError, TimeoutError):
-                begun, self._begun = self._begun, False
-                await self._again()
-                # Without a begun image, what died was idle; twice in a row, it is the image after all.
-                if begun or blameless:
-                    self.deaths += 1
-                    log.warning(
-                        "an image ended its decoder", bytes=len(images[len(results)][0])
-                    )
-                    results.append(Decoded("undecodable", 0.0))
-                    blameless = 0
-                else:
-                    log.warning("the decoder died between images")
-                    blameless += 1
+        while (first := len(results)) < len(images):
+            if there := self._memory.put(first, images[first:]):
+                await self._round(first + there, results)
+            else:
+                results.append(Decoded("too-large", 0.0))
+        self._memory.trim()
         good = [slot for slot, result in enumerate(results) if not result.code]
+        # A copy: 6 us an image, and the next batch may come while this one is with the engine.
         return results, self._slots[good]
 
-    async def _decode_from(
-        self, first: int, images: Sequence[tuple[bytes, int]], results: list[Decoded]
-    ) -> None:
-        sending = asyncio.create_task(self._send(first, images))
+    async def _round(self, end: int, results: list[Decoded]) -> None:
+        """Decodes the images that are in the memory, up to the row `end`."""
+        blameless = -1
+        while (first := len(results)) < end:
+            try:
+                await self._run(first, end)
+                done, begun = end, False
+            except (OSError, EOFError, TimeoutError):
+                # As it is now, whatever a process that is late still does until it is ended.
+                state = self._memory.state
+                done, begun = min(max(first, state[at.DONE]), end), state[at.BEGUN] > 0
+                await self._again()
+                # Without a begun image, what died was idle; twice in a row, it is the image after all.
+                if not begun:
+                    log.warning("the decoder died between images")
+                    begun, blameless = done == blameless, done
+            results += [self._result(index) for index in range(first, done)]
+            if begun and done < end:
+                self.deaths += 1
+                length = self._memory.state[self._memory.row(done) + at.LENGTH]
+                log.warning("an image ended its decoder", bytes=length)
+                results.append(Decoded("undecodable", 0.0))
+
+    async def _run(self, first: int, end: int) -> None:
+        """Has rows [first, end) decoded; raises as a doorbell does."""
+        assert self._bell is not None
+        state = self._memory.state
+        state[at.FIRST], state[at.END], state[at.DONE] = first, end, first
+        self._memory.tell(begun=0)
+        self._bell.ring()
+        await self._bell.answer(self._patience_s)
+
+    def _patience_s(self) -> float:
+        """Seconds to wait until the decoder must be looked at again; none when it is late.
+
+        Looked at often enough that no image begins and is late in between.
+        """
+        state = self._memory.state
         allowed_s = BETWEEN_S
-        try:
-            while len(results) < len(images):
-                state, number, payload = await self._receive(allowed_s)
-                self._begun = state in {BEGUN, OPENED}
-                if self._begun:
-                    allowed_s = sandbox.wall_s(number) + SPARE_S
-                    continue
-                allowed_s = BETWEEN_S
-                code = payload.decode() if state == REFUSED else ""
-                thumbnail = payload if state == OK else b""
-                results.append(Decoded(code, number / 1000, thumbnail))
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+        if state[at.BEGUN]:
+            pixels = min(state[at.PIXELS], self._max_pixels)
+            allowed_s = sandbox.wall_s(pixels) + SPARE_S
+        left_s = allowed_s - (time.monotonic_ns() - state[at.AT]) / 1e9
+        return min(left_s, BETWEEN_S, sandbox.wall_s(0) + SPARE_S)
 
-    async def _receive(self, within_s: float) -> tuple[int, int, bytes]:
-        """A frame of the decoder's: its state, a number, and what comes with it."""
-        async with asyncio.timeout(within_s):
-            head = await self._reader.readexactly(FRAME.size)
-            state, number, length = FRAME.unpack(head)
-            return state, number, await self._reader.readexactly(length)
-
-    async def _send(self, first: int, images: Sequence[tuple[bytes, int]]) -> None:
-        assert self._writer is not None
-        for slot, (data, thumbnail_px) in enumerate(images[first:], first):
-            self._writer.write(JOB.pack(slot, thumbnail_px, len(data)))
-            self._writer.write(data)
-            await self._writer.drain()
+    def _result(self, index: int) -> Decoded:
+        """What became of an image that is done, from its row."""
+        memory = self._memory
+        row = memory.state[memory.row(index) :][: at.ROW]
+        code = at.CODES[min(row[at.CODE], len(at.CODES) - 1)]
+        start = row[at.OFFSET] + row[at.LENGTH]
+        thumbnail = memory.map[start : start + row[at.THUMBNAIL]]
+        return Decoded(code, row[at.MICROS] / 1000, thumbnail)
 
     async def _again(self) -> None:
         """A new decoder, and where there is nobody to fork it, all anew."""
@@ -187,9 +210,9 @@ class Decoder:
         """Ends both processes."""
         if self._first is None:
             return
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
         self._control.close()  # it ends the decoder, then itself
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -203,14 +226,3 @@ def _environment() -> dict[str, str]:
     """What the decoder needs to start; no address or password of anything."""
     kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     return kept | {PARENT_VARIABLE: str(os.getpid())}
-
-
-def _shared_file(size: int) -> int:
-    """A file without a name, in memory where the system has such."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("pictor-pixels")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor

@@ -1,90 +1,87 @@
-"""The decoder process: images in over a socket, pixels out through shared memory. Pillow alone.
+"""The decoder process: images in and pixels out through shared memory. Pillow alone.
 
 It is started by `inference.decoder` and ends with it. This first process opens no image: it has loaded
 and warmed up everything, and forks the one that decodes, anew whenever the worker asks for it; so an
 image that kills or starves its decoder costs that image, and a few milliseconds. What the fork may do
 is bounded by `inference.sandbox`.
 
-Frames are little-endian. To here: slot, thumbnail side in pixels, length (three uint32), the image.
-From here a state (uint8), a number (uint32), length (uint32), and that many bytes:
-
-====== ======================== ==================================
-READY  the process's id          once, at the start
-BEGUN  0                         an image's bytes are there
-OPENED its pixels                its header has been read
-OK     microseconds it took      the thumbnail, if one was wanted
-REFUSED microseconds it took     the code of a ``RequestError``
-====== ======================== ==================================
+The fork rings once when it is there, then for each ring of the worker's once when the rows it was given
+are done (`inference.decoder_memory` says where what stands). How far it is it writes down as it goes:
+the worker reads that when it is late, or has died.
 """
 
 import gc
-import mmap
 import os
 import signal
 import socket
-import struct
 import sys
 import time
-from typing import Final
 
 import msgspec
 
 from common.parent import PARENT_VARIABLE, end_with_parent
+from inference import decoder_memory as at
+from inference.decoder_memory import Layout, Memory, thumbnail_room
+from inference.doorbell import RING
 from inference.images import Refused, decode, warm_up
 from inference.models.preprocessing import Preprocessing
 from inference.sandbox import Sandbox
 
-JOB: Final = struct.Struct("<III")
-FRAME: Final = struct.Struct("<BII")
-OK, REFUSED, BEGUN, OPENED, READY = range(5)
-
-
-def receive(connection: socket.socket, length: int) -> bytearray | None:
-    """Exactly `length` bytes, or None when the worker has gone."""
-    data = bytearray(length)
-    view = memoryview(data)
-    while view:
-        got = connection.recv_into(view)
-        if not got:
-            return None
-        view = view[got:]
-    return data
-
 
 def serve(
     connection: socket.socket,
-    memory: mmap.mmap,
+    memory: Memory,
     preprocessing: Preprocessing,
     max_pixels: int,
 ) -> None:
-    """Decodes image after image until the worker closes the connection."""
+    """Decodes batch after batch until the worker closes the connection."""
     sandbox = Sandbox(max_pixels)
-    size = preprocessing.height * preprocessing.width * 3
+    state = memory.state
+    state[at.PID] = os.getpid()
+    connection.sendall(RING)
+    while connection.recv(1):
+        for index in range(state[at.FIRST], state[at.END]):
+            decode_row(index, memory, sandbox, preprocessing, max_pixels)
+        connection.sendall(RING)
+
+
+def decode_row(
+    index: int,
+    memory: Memory,
+    sandbox: Sandbox,
+    preprocessing: Preprocessing,
+    max_pixels: int,
+) -> None:
+    """Decodes one image of the memory into it."""
+    state, row = memory.state, memory.row(index)
+    offset, length, thumbnail_px = state[row : row + at.CODE]
+    stop = offset + length
 
     def opened(pixels: int) -> None:
         sandbox.opened(pixels)
-        connection.sendall(FRAME.pack(OPENED, pixels, 0))
+        memory.tell(begun=1, pixels=pixels)
 
-    connection.sendall(FRAME.pack(READY, os.getpid(), 0))
-    while (head := receive(connection, JOB.size)) is not None:
-        slot, thumbnail_px, length = JOB.unpack(head)
-        if (data := receive(connection, length)) is None:
-            return
-        # From here on a death is this image's.
-        connection.sendall(FRAME.pack(BEGUN, 0, 0))
-        sandbox.begin(length)
-        started = time.perf_counter()
-        try:
-            pixels, payload = decode(
-                memoryview(data), preprocessing, max_pixels, thumbnail_px, opened
-            )
-            memory[slot * size : (slot + 1) * size] = pixels
-            state = OK
-        except Refused as refused:
-            state, payload = REFUSED, refused.code.encode()
-        sandbox.end()
-        micros = int((time.perf_counter() - started) * 1e6)
-        connection.sendall(FRAME.pack(state, micros, len(payload)) + payload)
+    # From here on a death is this image's.
+    memory.tell(begun=1)
+    sandbox.begin(length)
+    started = time.perf_counter()
+    code, thumbnail = "", b""
+    try:
+        pixels, thumbnail = decode(
+            memory.view[offset:stop], preprocessing, max_pixels, thumbnail_px, opened
+        )
+        memory.map[memory.pixels(index)] = pixels
+    except Refused as refused:
+        code = refused.code
+    sandbox.end()
+    if len(thumbnail) > thumbnail_room(thumbnail_px):
+        thumbnail = b""  # what lies behind it is another's
+    memory.map[stop : stop + len(thumbnail)] = thumbnail
+    state[row + at.CODE] = at.CODES.index(code)
+    state[row + at.MICROS] = int((time.perf_counter() - started) * 1e6)
+    state[row + at.THUMBNAIL] = len(thumbnail)
+    memory.tell(begun=0)
+    state[at.DONE] = index + 1
 
 
 def end(child: int) -> None:
@@ -94,7 +91,7 @@ def end(child: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: control socket and memory file (descriptors), preprocessing (JSON), pixels.
+    """Arguments: control socket and memory file (descriptors), its layout and preprocessing (JSON), pixels.
 
     For each descriptor that comes over the control socket, the decoder so far is ended and a new one
     serves that connection.
@@ -103,10 +100,10 @@ def main(arguments: list[str]) -> None:
     # The worker says when to end, by closing the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    control_fd, shared, recipe, max_pixels = arguments
+    control_fd, shared, layout, recipe, max_pixels = arguments
     preprocessing = msgspec.json.decode(recipe, type=Preprocessing)
     control = socket.socket(fileno=int(control_fd))
-    memory = mmap.mmap(int(shared), 0)
+    memory = Memory(int(shared), msgspec.json.decode(layout, type=Layout))
     os.close(int(shared))
     warm_up(preprocessing)
     gc.freeze()  # what is loaded stays shared with the forks

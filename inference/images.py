@@ -7,7 +7,7 @@ import io
 import math
 import struct
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from PIL import (  # noqa: F401
@@ -22,6 +22,7 @@ from PIL import (  # noqa: F401
 from common import formats
 from inference.models.preprocessing import Preprocessing
 
+Code = Literal["not-an-image", "broken-image", "too-many-pixels", "undecodable"]
 FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
 THUMBNAIL_QUALITY: Final = 82
 FILTERS: Final = {
@@ -58,7 +59,7 @@ Image.MAX_IMAGE_PIXELS = None
 class Refused(Exception):
     """An image that is not decoded; `code` is that of a ``common.errors.RequestError``."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: Code) -> None:
         super().__init__(code)
         self.code = code
 

@@ -57,7 +57,12 @@ async def run_worker(settings: Settings, number: int) -> int:
     max_batch = settings.max_batch or MOST_IMAGES[engine.name]
     cost = Cost()
     await asyncio.to_thread(warm_up, engine, spec.preprocessing, cost, max_batch)
-    decoder = Decoder(spec.preprocessing, max_batch + 2, settings.max_pixels)
+    decoder = Decoder(
+        spec.preprocessing,
+        max_batch + 2,
+        settings.max_pixels,
+        settings.max_upload_bytes,
+    )
     await decoder.start()
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     link = Keeper(settings.redis_url, name="worker")

@@ -42,7 +42,7 @@ async def decoder(
 ) -> AsyncIterator[Decoder]:
     monkeypatch.setenv("PYTHONPATH", faults.path(tmp_path))
     recipe = Preprocessing(height=224, width=224)
-    decoder = Decoder(recipe, max_batch=8, max_pixels=64_000_000)
+    decoder = Decoder(recipe, max_batch=8, max_pixels=64_000_000, max_bytes=20_000_000)
     await decoder.start()
     yield decoder
     await decoder.close()

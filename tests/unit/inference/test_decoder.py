@@ -1,75 +1,17 @@
-"""The decoder process: isolated, in order, and never left behind."""
+"""The decoder process: in order, each image for itself, whatever its size."""
 
-import asyncio
 import os
-import signal
 import struct
-import subprocess
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
-from inference import sandbox
+from inference import decoder_memory, images
 from inference.decoder import Decoder
-from inference.models.preprocessing import Preprocessing
-from tests.support.corpus.bombs import scans
+from tests.support.decoders import LARGEST, MOST, NOISE, RECIPE, codes, picture
 from tests.support.pictures import encoded
-
-RECIPE = Preprocessing(height=8, width=8, crop=1.0)
-MOST = 4_000_000  # pixels
-NOISE = encoded(Image.effect_noise((64, 64), 90), "PNG")
-
-
-def picture(grey: int, side: int = 16) -> bytes:
-    return encoded(Image.new("L", (side, side), grey), "PNG")
-
-
-@pytest.fixture
-async def decoder() -> AsyncIterator[Decoder]:
-    decoder = Decoder(RECIPE, max_batch=8, max_pixels=MOST)
-    await decoder.start()
-    yield decoder
-    await decoder.close()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended may still wait to be collected."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-async def until_gone(pid: int) -> None:
-    async with asyncio.timeout(10):
-        while alive(pid):
-            await asyncio.sleep(0.01)
-
-
-async def codes(decoder: Decoder, *images: bytes) -> list[str]:
-    """What became of each image; empty where it was decoded."""
-    results, _ = await decoder.decode([(image, 0) for image in images])
-    return [result.code for result in results]
-
-
-async def in_the_midst(decoder: Decoder) -> tuple[asyncio.Task[list[str]], int]:
-    """A batch of four, one of which is being decoded, and the process that does it."""
-    slow = scans(512, 1500)  # a good fifth of a second
-    await codes(decoder, picture(1))  # it is up
-    assert decoder.pid is not None
-    process = psutil.Process(decoder.pid)
-    decoding = asyncio.create_task(codes(decoder, slow, slow, slow, slow))
-    before = process.cpu_times().user
-    async with asyncio.timeout(5):
-        while process.cpu_times().user < before + 0.03:
-            await asyncio.sleep(0.005)
-    return decoding, process.pid
 
 
 async def test_good_and_bad_images_keep_their_order(decoder: Decoder) -> None:
@@ -116,66 +58,37 @@ async def test_an_image_larger_than_a_sockets_buffer_passes(decoder: Decoder) ->
     assert await codes(decoder, image, image, picture(1)) == ["", "", ""]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-async def test_a_death_in_the_middle_of_a_batch_costs_one_image(
-    decoder: Decoder, number: int
-) -> None:
-    """And the next process decodes the rest."""
-    decoding, pid = await in_the_midst(decoder)
-    os.kill(pid, number)
-    found = await decoding
-    assert sorted(found) == ["", "", "", "undecodable"]
-    assert decoder.deaths == 1
-    assert decoder.pid != pid
-    assert not alive(pid)
-
-
-async def test_a_death_between_batches_costs_no_image(decoder: Decoder) -> None:
-    """Nobody is blamed for what none of them did."""
-    await codes(decoder, picture(1))
-    assert decoder.pid is not None
-    os.kill(decoder.pid, signal.SIGKILL)
-    await until_gone(decoder.pid)
-    assert await codes(decoder, picture(1), picture(2)) == ["", ""]
-
-
-async def test_an_image_that_never_ends_is_given_up(
-    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where the decoder's own clocks do not end it."""
-    monkeypatch.setattr(sandbox, "WALL_A_CPU", 0.5)
-    decoding, pid = await in_the_midst(decoder)
-    os.kill(pid, signal.SIGSTOP)
-    assert sorted(await decoding) == ["", "", "", "undecodable"]
-    assert not alive(pid)
-
-
-async def test_a_decoder_that_hangs_between_images_costs_none(
-    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("inference.decoder.BETWEEN_S", 0.2)
-    await codes(decoder, picture(1))
-    assert decoder.pid is not None
-    os.kill(decoder.pid, signal.SIGSTOP)
-    assert await codes(decoder, picture(1)) == [""]
-    assert decoder.deaths == 0
-
-
-async def test_the_first_process_may_die_as_well(decoder: Decoder) -> None:
-    """It decodes nothing, so it is nobody's fault; its fork goes with it."""
-    assert decoder.pid is not None
-    first = psutil.Process(decoder.pid).parent()
-    assert first is not None
-    first.kill()
-    await until_gone(decoder.pid)
-    assert await codes(decoder, picture(1), picture(2)) == ["", ""]
-    assert decoder.deaths == 0
-
-
 async def test_large_uploads_need_no_room_of_a_small_pictures(decoder: Decoder) -> None:
-    """What is behind the end of a picture is no reason to refuse it."""
-    padded = picture(1) + bytes(100_000_000)
-    assert await codes(decoder, padded, padded, picture(2)) == ["", "", ""]
+    """What is behind the end of a picture is no reason to refuse it, nor that it does not fit with others."""
+    padding = bytes(100_000_000)
+    batch = [picture(1) + padding, picture(2), picture(3) + padding, picture(4)]
+    results, pixels = await decoder.decode([(image, 0) for image in batch])
+    assert [result.code for result in results] == [""] * 4
+    assert [image.mean() for image in pixels] == [1, 2, 3, 4]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a file on disk")
+async def test_the_memory_of_large_uploads_is_given_back(decoder: Decoder) -> None:
+    assert await codes(decoder, picture(1) + bytes(100_000_000)) == [""]
+    assert os.fstat(decoder._file).st_blocks * 512 < 2 * decoder_memory.KEPT_BYTES
+
+
+async def test_what_is_larger_than_allowed_is_told_so(decoder: Decoder) -> None:
+    """The gateway refuses it before; one with other settings may not have."""
+    padded = picture(1) + bytes(LARGEST + 2_000_000)
+    assert await codes(decoder, picture(2), padded, picture(3)) == ["", "too-large", ""]
+
+
+async def test_thumbnails_come_whole_and_leave_their_neighbours_alone(
+    decoder: Decoder,
+) -> None:
+    """Also those that are larger than the picture's file."""
+    grain = encoded(Image.effect_noise((400, 300), 90), "JPEG", quality=5)
+    batch = [(grain, 320), (NOISE, 1), (grain, 0), (picture(7, 200), 200), (grain, 400)]
+    results, _ = await decoder.decode(batch)
+    expected = [images.decode(data, RECIPE, MOST, px)[1] for data, px in batch]
+    assert len(expected[4]) > len(grain)
+    assert [result.thumbnail for result in results] == expected
 
 
 def canvas_bomb(side: int) -> bytes:
@@ -221,41 +134,3 @@ async def test_the_largest_picture_allowed_fits_in_every_format(
     image = Image.new("RGBA", (2000, 2000), (1, 2, 3, 128))
     results, _ = await decoder.decode([(encoded(image, file_format), 320)])
     assert results[0].code == ""
-
-
-async def test_closing_ends_the_process() -> None:
-    decoder = Decoder(RECIPE, max_batch=2, max_pixels=MOST)
-    await decoder.close()  # which was never started
-    await decoder.start()
-    pid = decoder.pid
-    assert pid is not None
-    assert alive(pid)
-    await decoder.close()
-    assert not alive(pid)
-
-
-HOLDER = """
-import asyncio
-from inference import sandbox
-from inference.decoder import Decoder
-from inference.models.preprocessing import Preprocessing
-async def main():
-    decoder = Decoder(Preprocessing(height=8, width=8), 2, 1000)
-    await decoder.start()
-    await decoder.decode([(b"no image", 0)])
-    print(decoder.pid, flush=True)
-    await asyncio.sleep(60)
-asyncio.run(main())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-async def test_it_ends_with_its_worker_however_that_ends() -> None:
-    with subprocess.Popen(  # noqa: ASYNC220 - asyncio's ends with its loop
-        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True
-    ) as worker:
-        assert worker.stdout is not None
-        pid = int(await asyncio.to_thread(worker.stdout.readline))
-        assert alive(pid)
-        worker.kill()
-        await until_gone(pid)

@@ -136,7 +136,7 @@ class Bench:
         self.redis, self._blocking = Keeper(url), Keeper(url)
         self.link = link or Keeper(url)
         self.engine, self.stop = Colours(), asyncio.Event()
-        self.decoder = Decoder(RECIPE, max_batch + 2, 10_000)
+        self.decoder = Decoder(RECIPE, max_batch + 2, 10_000, 1_000_000)
         consumer = Consumer(self._blocking, self.link, "m", "w")
         cost = Cost()
         for images in (1, 2, 4):
