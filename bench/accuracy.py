@@ -28,8 +28,8 @@ from bench.connection import Address, Connection, Form
 from bench.pictures import Picture
 from common.errors import StartError
 from common.settings import Settings, usable_cores
-from inference.engine import TensorFlowEngine
 from inference.models.spec import ModelSpec
+from inference.tensorflow_engine import TensorFlowEngine
 
 TOP_K: Final = 5
 AGREEMENT: Final = 1e-4  # of a probability, between engines
@@ -156,7 +156,7 @@ def engines_apart(
     threads = usable_cores()
     litert = msgspec.structs.replace(settings, engine="litert")
     one = reference.engine(litert, reference.prepared(litert), threads)
-    other = TensorFlowEngine(spec, threads)
+    other = TensorFlowEngine(spec, threads, "float32")
     chunks = _chunks(images)
     return max(float(np.abs(one.run(c) - other.run(c)).max()) for c in chunks)
 

@@ -19,6 +19,7 @@ from common.connections import Keeper
 from inference import metrics
 from inference.batcher import Cost
 from inference.decoder import Decoder
+from inference.decoders import Decoders
 from inference.engine import Engine
 from inference.entries import Entry, equal_together
 from inference.publisher import Ending
@@ -75,7 +76,7 @@ class Batches:
     def __init__(
         self,
         link: Keeper,
-        decoder: Decoder,
+        decoder: Decoder | Decoders,
         engine: Engine,
         results: Results,
         cost: Cost,

@@ -1,14 +1,13 @@
-"""Images in, probabilities out: the only place that knows LiteRT or TensorFlow.
+"""Images in, probabilities out: with `inference.tensorflow_engine` all that knows LiteRT or TensorFlow.
 
 ``LiteRTEngine`` runs the converted file (``models.conversion``) on a CPU and never imports
 TensorFlow; ``TensorFlowEngine`` runs the Keras model, for a GPU. Both let go of the interpreter
-lock while they compute, and agree with each other to 1e-4.
+lock while they compute, and agree with each other to 1e-4 where both compute in float32.
 """
 
 import importlib.metadata
-import logging
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,8 @@ from common.errors import PictorError, StartError
 from .models import conversion
 from .models.spec import ModelSpec
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .tensorflow_engine import Precision
 
 # LiteRT is given at once. With more, what a layer hands to the next no longer fits a core's cache:
 # lite0 on one thread takes 9.7 ms an image in twos, 10.3 in eights and 10.8 in sixteens.
@@ -102,13 +102,13 @@ class LiteRTEngine:
         self.classes = int(answer["shape"][-1])
 
     def run(self, images: Images) -> Probabilities:
-        _check_images(images, self._shape)
+        check_images(images, self._shape)
         parts = [
             self._run(images[first : first + self._at_once])
             for first in range(0, len(images), self._at_once)
         ]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return _check_rows(rows, (len(images), self.classes))
+        return check_rows(rows, (len(images), self.classes))
 
     def _run(self, images: Images) -> Probabilities:
         interpreter = self._interpreter
@@ -125,51 +125,6 @@ class LiteRTEngine:
         self._interpreter = None
 
 
-class TensorFlowEngine:
-    """The Keras model as one traced function for all batch sizes.
-
-    Never ``predict``: it is slow for small batches and grows.
-    """
-
-    name = "tensorflow"
-
-    def __init__(self, spec: ModelSpec, threads: int) -> None:
-        """Builds the model and traces it.
-
-        Args:
-            spec: the model.
-            threads: threads that compute on a CPU. They belong to the process, so the first
-                engine of a process decides.
-
-        Raises:
-            StartError: the model cannot be built.
-        """
-        from .models.backend import load_keras
-
-        load_keras()
-        import tensorflow as tf
-
-        _configure(tf, threads)
-        model = spec.build()
-        preprocessing = spec.preprocessing
-        self._shape = [preprocessing.height, preprocessing.width, 3]
-        signature = tf.TensorSpec([None, *self._shape], tf.uint8)
-        function = tf.function(
-            lambda images: model(images, training=False), input_signature=[signature]
-        )
-        self._function: Any = function.get_concrete_function()
-        self._to_tensor: Any = tf.constant
-        self.classes = len(spec.labels)
-
-    def run(self, images: Images) -> Probabilities:
-        _check_images(images, self._shape)
-        rows: Probabilities = self._function(self._to_tensor(images)).numpy()  # a copy
-        return _check_rows(rows, (len(images), self.classes))
-
-    def close(self) -> None:
-        self._function = None
-
-
 def choose(kind: Literal["auto"] | EngineKind) -> EngineKind:
     """The engine that ``auto`` means here: TensorFlow if it can use a GPU, else LiteRT.
 
@@ -184,7 +139,11 @@ def choose(kind: Literal["auto"] | EngineKind) -> EngineKind:
 
 
 def open_engine(
-    kind: Literal["auto"] | EngineKind, spec: ModelSpec, data_dir: Path, threads: int
+    kind: Literal["auto"] | EngineKind,
+    spec: ModelSpec,
+    data_dir: Path,
+    threads: int,
+    precision: "Precision" = "auto",
 ) -> Engine:
     """Opens the engine that settings and hardware ask for.
 
@@ -193,12 +152,15 @@ def open_engine(
         spec: the model.
         data_dir: the service's data directory.
         threads: threads that compute on a CPU.
+        precision: of TensorFlow; LiteRT always computes in float32.
 
     Raises:
         StartError: the model is not prepared, or cannot be used.
     """
     if choose(kind) == "tensorflow":
-        return TensorFlowEngine(spec, threads)
+        from .tensorflow_engine import TensorFlowEngine
+
+        return TensorFlowEngine(spec, threads, precision)
     path = conversion.cached(spec, data_dir)
     if path is None:
         raise StartError(
@@ -207,21 +169,7 @@ def open_engine(
     return LiteRTEngine(path, threads)
 
 
-def _configure(tf: Any, threads: int) -> None:
-    """Sets what TensorFlow takes only before its first operation."""
-    # TF32 keeps ten bits of a factor: answers would be off by 1e-3 on a GPU.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        # The network is one chain.
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        for device in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(device, True)
-    except RuntimeError:
-        log.warning("TensorFlow is running already: its threads stay as they are")
-
-
-def _check_images(images: Images, shape: list[int]) -> None:
+def check_images(images: Images, shape: list[int]) -> None:
     wrong = (
         images.ndim != 4 or list(images.shape[1:]) != shape or images.dtype != np.uint8
     )
@@ -232,7 +180,7 @@ def _check_images(images: Images, shape: list[int]) -> None:
         )
 
 
-def _check_rows(rows: Probabilities, shape: tuple[int, int]) -> Probabilities:
+def check_rows(rows: Probabilities, shape: tuple[int, int]) -> Probabilities:
     """As many rows as images: a row must never reach another caller."""
     if rows.shape != shape:
         raise EngineError(

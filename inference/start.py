@@ -18,7 +18,7 @@ from inference import engine as engines
 from inference.batcher import Batcher, Cost
 from inference.batches import Batches
 from inference.consumer import Consumer
-from inference.decoder import Decoder
+from inference.decoders import Decoders, automatic
 from inference.engine import Engine
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
@@ -28,16 +28,17 @@ from inference.presence import Presence
 from inference.publisher import Publisher
 from inference.results import Results
 from inference.stages import Stages
+from inference.tensorflow_engine import TensorFlowEngine
 from inference.worker import Worker
 
-WARM_UP_SIZES: Final = (
+WARM_UP_SIZES: Final[tuple[int, ...]] = (
     1,
     2,
     4,
 )  # images; enough to tell the fixed cost from that of an image
 LARGEST_WARM_UP: Final = 16
 # The engine's bound where PICTOR_MAX_BATCH is 0: beyond it a batch costs memory and brings nothing.
-MOST_IMAGES: Final = {"litert": 16, "tensorflow": 64}
+MOST_IMAGES: Final = {"litert": 16, "tensorflow": 128}
 
 REDIS_PATIENCE_S: Final = 10.0
 
@@ -52,12 +53,17 @@ async def run_worker(settings: Settings, number: int) -> int:
     spec = catalogue.resolve(settings.model, settings.data_path)
     with stderr_into(Path(os.devnull)):
         engine = engines.open_engine(
-            settings.engine, spec, settings.data_path, threads(settings)
+            settings.engine,
+            spec,
+            settings.data_path,
+            threads(settings),
+            settings.precision,
         )
     max_batch = settings.max_batch or MOST_IMAGES[engine.name]
     cost = Cost()
     await asyncio.to_thread(warm_up, engine, spec.preprocessing, cost, max_batch)
-    decoder = Decoder(
+    decoder = Decoders.of(
+        decoders(settings, engine),
         spec.preprocessing,
         max_batch + 2,
         settings.max_pixels,
@@ -123,17 +129,28 @@ def threads(settings: Settings) -> int:
     return max(1, usable_cores() // settings.worker_count)
 
 
+def decoders(settings: Settings, engine: Engine) -> int:
+    """Decoders of a worker: as set, or as many as its engine wants."""
+    gpu = isinstance(engine, TensorFlowEngine) and engine.gpu
+    cores, workers = usable_cores(), settings.worker_count
+    return settings.decoders or automatic(cores, workers, gpu=gpu)
+
+
 def warm_up(
     engine: Engine, preprocessing: Preprocessing, cost: Cost, max_batch: int
 ) -> None:
-    """Runs batches of several sizes twice; the second time counts, the first one warms caches."""
+    """Runs batches of several sizes twice; the second time counts, the first one warms caches.
+
+    All sizes that an engine with a GPU computes, since the first of each takes long there.
+    """
+    sizes, most = WARM_UP_SIZES, min(max_batch, LARGEST_WARM_UP)
+    if isinstance(engine, TensorFlowEngine) and engine.gpu:
+        sizes, most = engine.fixed_sizes, max_batch
     random = np.random.default_rng(0)
     shape = (preprocessing.height, preprocessing.width, 3)
-    largest = random.integers(
-        0, 256, (min(max_batch, LARGEST_WARM_UP), *shape), dtype=np.uint8
-    )
+    largest = random.integers(0, 256, (most, *shape), dtype=np.uint8)
     engine.run(largest)  # allocates for all that follow
-    for size in (n for n in WARM_UP_SIZES if n <= max_batch):
+    for size in (n for n in sizes if n <= max_batch):
         images = largest[:size]
         engine.run(images)
         started = time.perf_counter()

@@ -35,6 +35,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (settings.redis_url, settings.redis_maxmemory_mb) == ("", 1024)
     assert (settings.durability, settings.engine) == ("everysec", "auto")
     assert settings.model == "efficientnet_lite0"
+    assert (settings.precision, settings.decoders) == ("auto", 0)
     assert (settings.max_batch, settings.latency_target_ms) == (0, 250)
     assert (settings.deadline_s, settings.result_ttl_s) == (10, 300)
     assert settings.cache_ttl_s == 3600

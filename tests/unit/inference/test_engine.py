@@ -17,13 +17,13 @@ from inference.engine import (
     Engine,
     EngineError,
     LiteRTEngine,
-    TensorFlowEngine,
     open_engine,
 )
 from inference.models.backend import load_keras
 from inference.models.catalogue import DEFAULT, resolve
 from inference.models.conversion import cached
 from inference.models.spec import ModelSpec
+from inference.tensorflow_engine import TensorFlowEngine
 
 PREPARE = [sys.executable, "-m", "inference.prepare", "--engine=litert", DEFAULT]
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from common.errors import StartError
-from inference.engine import LiteRTEngine, TensorFlowEngine
+from inference.engine import LiteRTEngine
 from inference.models.backend import load_keras
 from inference.models.catalogue import resolve
 from inference.models.conversion import convert
+from inference.tensorflow_engine import TensorFlowEngine
 
 # Keras asks NumPy for a copy in a way that TensorFlow's variables do not know yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning:keras")
