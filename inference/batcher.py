@@ -6,6 +6,10 @@ cost, and reads from the streams (`inference.consumer`) what it plans.
 Work-conserving: an idle engine takes what is there at once. It never waits for company, and takes as
 much company as pays: a batch grows as long as that brings more images a second, within the latency
 target and without taking what another idle worker could start on.
+
+People go first. A collection fills the slots they leave, as far as they do not wait for it: what is
+in hand is not taken back, so a batch with a collection's pictures is no longer than one picture of
+theirs takes, decoded and inferred. Tried by simulation in `tests/support/lanes.py`.
 """
 
 import math
@@ -16,6 +20,13 @@ from typing import Final
 GOOD_ENOUGH: Final = 0.97
 # Of the images run while both lanes have work, the least share that is bulk's.
 BULK_SHARE: Final = 0.1
+# Batches of one worker ahead of an image that has just been added: one with the engine, one decoded.
+AHEAD: Final = 2
+# A batch with bulk in it lasts no longer than this many interactive pictures, one by one: while there
+# are people, and when there have been none for the last QUIET batches (then it pays to take a few more).
+SERVICES: Final = 1.0
+SERVICES_IN_QUIET: Final = 2.0
+QUIET: Final = 100
 # Weight of a measurement after n more: FORGETTING ** n. Half after 34 batches.
 FORGETTING: Final = 0.98
 OUTLIER: Final = (
@@ -23,7 +34,7 @@ OUTLIER: Final = (
 )
 SURE_AFTER: Final = 5.0  # measurements
 BESIDE_WEIGHT: Final = (
-    0.05  # of the newest, in the moving mean of what a batch costs beside
+    0.05  # of the newest, in the moving means of what is measured beside the engine
 )
 
 
@@ -35,6 +46,9 @@ class Cost:
     Theory, on the exponentially weighted method).
     """
 
+    decode_ms: float = (
+        0.0  # that decoding takes an image, while the engine runs another batch
+    )
     _beside_ms: float = 0.0
     _weight: float = 0.0
     _n: float = 0.0
@@ -63,6 +77,14 @@ class Cost:
         """
         self._beside_ms += BESIDE_WEIGHT * (ms - self._beside_ms)
 
+    def decoded(self, images: int, ms: float) -> None:
+        """Takes in how long it took to decode a batch: images, and milliseconds by the clock."""
+        each = ms / images
+        if self.decode_ms:
+            each = min(each, OUTLIER * self.decode_ms)
+            each = self.decode_ms + BESIDE_WEIGHT * (each - self.decode_ms)
+        self.decode_ms = each
+
     @property
     def image_ms(self) -> float:
         """Milliseconds that one more image costs; positive once something was measured."""
@@ -88,6 +110,11 @@ class Cost:
     def of(self, images: int) -> float:
         """The expected time of a batch in milliseconds."""
         return self.fixed_ms + self.image_ms * images
+
+    @property
+    def service_ms(self) -> float:
+        """Milliseconds that one image alone takes, decoded and inferred."""
+        return self.decode_ms + self.of(1)
 
     def rate(self, images: int) -> float:
         """Images a second at a batch size."""
@@ -121,8 +148,8 @@ class Batcher:
 
     Attributes:
         cost: what batches cost.
-        latency_target_ms: an image that arrives while a batch is running and goes with the next one
-            should be answered within this time.
+        latency_target_ms: an image that is added while AHEAD batches are in hand and goes with the next
+            one should be answered within this time.
         max_batch: the engine's bound, in images.
     """
 
@@ -130,6 +157,7 @@ class Batcher:
     latency_target_ms: float
     max_batch: int
     _bulk_owed: float = field(default=0.0, init=False)
+    _without_people: int = field(default=QUIET, init=False)  # batches, up to QUIET
 
     def preferred(self) -> int:
         """The batch size to grow to when there is enough to do."""
@@ -146,8 +174,8 @@ class Batcher:
         if queued.interactive and queued.bulk:
             owed = min(int(self._bulk_owed), queued.bulk, size)
         interactive = min(queued.interactive, size - owed)
-        bulk = min(queued.bulk, size - interactive)
-        return Plan(interactive, bulk)
+        spare = min(size, self._largest_with_bulk(queued)) - interactive
+        return Plan(interactive, min(queued.bulk, max(owed, spare)))
 
     def took(self, plan: Plan, queued: Queued) -> None:
         """Keeps account of bulk's share; `plan` is what was taken in fact."""
@@ -156,10 +184,19 @@ class Batcher:
             self._bulk_owed = min(max(self._bulk_owed, 0.0), float(self.max_batch))
         else:
             self._bulk_owed = 0.0
+        people = plan.interactive or queued.interactive
+        self._without_people = 0 if people else min(self._without_people + 1, QUIET)
 
     def _largest(self) -> int:
-        """The largest batch that keeps the latency target: one in front of it, and its own."""
-        affordable = (
-            self.latency_target_ms / 2 - self.cost.fixed_ms
-        ) / self.cost.image_ms
+        """The largest batch that keeps the latency target: those ahead of it, and its own."""
+        each_ms = self.latency_target_ms / (AHEAD + 1)
+        affordable = (each_ms - self.cost.fixed_ms) / self.cost.image_ms
         return max(1, min(self.max_batch, int(affordable)))
+
+    def _largest_with_bulk(self, queued: Queued) -> int:
+        """The size up to which bulk may fill a batch; neither engine nor decoder is held up longer."""
+        quiet = not queued.interactive and self._without_people >= QUIET
+        allowed_ms = (SERVICES_IN_QUIET if quiet else SERVICES) * self.cost.service_ms
+        inferred = (allowed_ms - self.cost.fixed_ms) / self.cost.image_ms
+        decoded = allowed_ms / max(self.cost.decode_ms, 1e-6)
+        return max(1, int(min(inferred, decoded)))

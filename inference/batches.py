@@ -111,7 +111,11 @@ class Batches:
         equal = equal_together(_without(entries, ended))
         images = [(group[0].image, group[0].request.thumbnail_px) for group in equal]
         deaths = self._decoder.deaths
+        decoding = time.perf_counter()
         decoded, pixels = await self._decoder.decode(images)
+        if images:
+            decoding_ms = (time.perf_counter() - decoding) * 1000
+            self._cost.decoded(len(images), decoding_ms)
         metrics.DECODER_DEATHS.inc(self._decoder.deaths - deaths)
         groups, thumbnails = [], []
         for result, group in zip(decoded, equal, strict=True):

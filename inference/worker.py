@@ -16,7 +16,7 @@ from common import keys, logs
 from common.connections import RECONNECT_S
 from common.link import LinkLost, ReplyError
 from inference import metrics
-from inference.batcher import Plan, Queued
+from inference.batcher import AHEAD, Plan, Queued
 from inference.batches import Batch
 from inference.consumer import BEAT_S
 from inference.entries import Entry
@@ -24,7 +24,7 @@ from inference.publisher import Ending
 from inference.reclaim import Claimed, claim
 from inference.stages import Stages
 
-IN_HAND: Final = 2
+IN_HAND: Final = AHEAD
 TIDY_BEATS: Final = 60
 NOTHING: Final = Plan(0, 0)
 # Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script, a
