@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ from common import keys, logs, wire
 from common.connections import Keeper
 from inference import metrics
 from inference.batcher import Cost
-from inference.decoder import Decoder
-from inference.decoders import Decoders
+from inference.decoder import Decoded
 from inference.engine import Engine
 from inference.entries import Entry, equal_together
 from inference.publisher import Ending
@@ -30,6 +29,33 @@ MOST_LOOP_MS: Final = (
 )
 
 log = logs.get(__name__)
+
+
+class ImageDecoder(Protocol):
+    """Opens image files; `inference.decoder` does so in a process of its own."""
+
+    @property
+    def deaths(self) -> int:
+        """Processes that an image ended."""
+
+    async def start(self) -> None:
+        """Returns once it can decode."""
+
+    async def decode(
+        self, images: Sequence[tuple[bytes, int]]
+    ) -> tuple[list[Decoded], NDArray[np.uint8]]:
+        """Decodes a batch.
+
+        Args:
+            images: image files, each with the longest side of the thumbnail wanted (0: none).
+
+        Returns:
+            What became of each, in order; and the pixels of those that were decoded, in order,
+            uint8 [N, height, width, 3], 0 to 255.
+        """
+
+    async def close(self) -> None:
+        """Ends what it started."""
 
 
 @dataclass
@@ -76,7 +102,7 @@ class Batches:
     def __init__(
         self,
         link: Keeper,
-        decoder: Decoder | Decoders,
+        decoder: ImageDecoder,
         engine: Engine,
         results: Results,
         cost: Cost,

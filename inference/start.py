@@ -5,6 +5,8 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +18,13 @@ from common.process import Reporter
 from common.settings import Settings, usable_cores
 from inference import engine as engines
 from inference.batcher import Batcher, Cost
-from inference.batches import Batches
+from inference.batches import Batches, ImageDecoder
 from inference.consumer import Consumer
 from inference.decoders import Decoders, automatic
 from inference.engine import Engine
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
+from inference.models.spec import ModelSpec
 from inference.native import stderr_into
 from inference.pace import Pace
 from inference.presence import Presence
@@ -45,11 +48,22 @@ REDIS_PATIENCE_S: Final = 10.0
 log = logs.get(__name__)
 
 
-async def run_worker(settings: Settings, number: int) -> int:
-    """Runs one worker until SIGINT or SIGTERM; a StartError ends it before that."""
-    reporter = Reporter()
-    logs.set_up(f"worker-{number}", settings.log_level)
-    stop = process.stop_event()
+@dataclass(frozen=True)
+class Parts:
+    """What turns images into rows; `run_worker` starts it and closes it.
+
+    Attributes:
+        max_batch: images in a batch at most.
+    """
+
+    spec: ModelSpec
+    engine: Engine
+    decoder: ImageDecoder
+    max_batch: int
+
+
+def open_parts(settings: Settings) -> Parts:
+    """The engine and the decoder that the settings ask for; raises a StartError."""
     spec = catalogue.resolve(settings.model, settings.data_path)
     with stderr_into(Path(os.devnull)):
         engine = engines.open_engine(
@@ -60,8 +74,6 @@ async def run_worker(settings: Settings, number: int) -> int:
             settings.precision,
         )
     max_batch = settings.max_batch or MOST_IMAGES[engine.name]
-    cost = Cost()
-    await asyncio.to_thread(warm_up, engine, spec.preprocessing, cost, max_batch)
     decoder = Decoders.of(
         decoders(settings, engine),
         spec.preprocessing,
@@ -69,26 +81,79 @@ async def run_worker(settings: Settings, number: int) -> int:
         settings.max_pixels,
         settings.max_upload_bytes,
     )
-    await decoder.start()
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    return Parts(spec, engine, decoder, max_batch)
+
+
+async def run_worker(
+    settings: Settings, number: int, make: Callable[[Settings], Parts] = open_parts
+) -> int:
+    """Runs one worker until SIGINT or SIGTERM; a StartError ends it before that.
+
+    Args:
+        settings: of the process.
+        number: of the worker, for the log.
+        make: makes engine and decoder.
+    """
+    reporter = Reporter()
+    logs.set_up(f"worker-{number}", settings.log_level)
+    stop = process.stop_event()
+    parts = make(settings)
+    cost = Cost()
+    await asyncio.to_thread(
+        warm_up, parts.engine, parts.spec.preprocessing, cost, parts.max_batch
+    )
+    await parts.decoder.start()
     link = Keeper(settings.redis_url, name="worker")
     blocking = Keeper(settings.redis_url, name="worker-read")
-    consumer = Consumer(blocking, link, settings.model_name, name)
-    batcher = Batcher(cost, settings.latency_target_ms, max_batch)
+    stages = assemble(settings, parts, cost, link, blocking, reporter)
+    await connections.check(settings.redis_url, REDIS_PATIENCE_S)
+    await stages.consumer.ensure_group()
+    await stages.presence.beat()
+    log.info(
+        "warm",
+        model=parts.spec.name,
+        engine=parts.engine.name,
+        fixed_ms=round(cost.fixed_ms, 1),
+        image_ms=round(cost.image_ms, 1),
+        batch=stages.batcher.preferred(),
+    )
+    process.settle()
+    reporter.ready()
+    try:
+        await Worker(stages).run(stop)
+    finally:
+        await parts.decoder.close()
+        parts.engine.close()
+        await link.close()
+        await blocking.close()
+    return 0
+
+
+def assemble(
+    settings: Settings,
+    parts: Parts,
+    cost: Cost,
+    link: Keeper,
+    blocking: Keeper,
+    reporter: Reporter,
+) -> Stages:
+    """The stages around engine and decoder; nothing is sent to Redis yet."""
+    spec, model = parts.spec, settings.model_name
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    consumer = Consumer(blocking, link, model, name)
+    batcher = Batcher(cost, settings.latency_target_ms, parts.max_batch)
     pace = Pace()
     presence = Presence(
         link,
         batcher,
         pace,
         name=name,
-        model=settings.model_name,
+        model=model,
         model_digest=spec.digest,
-        engine=engine.name,
+        engine=parts.engine.name,
         labels=spec.labels,
     )
-    results = Results(
-        settings.model_name, spec.digest, spec.labels, cache=settings.cache_ttl_s > 0
-    )
+    results = Results(model, spec.digest, spec.labels, cache=settings.cache_ttl_s > 0)
     publisher = Publisher(
         link,
         consumer,
@@ -97,31 +162,10 @@ async def run_worker(settings: Settings, number: int) -> int:
         cache_ttl_s=settings.cache_ttl_s,
         has_room=lambda: presence.has_room,
     )
-    batches = Batches(link, decoder, engine, results, cost)
-    stages = Stages(
+    batches = Batches(link, parts.decoder, parts.engine, results, cost)
+    return Stages(
         link, consumer, batcher, batches, publisher, presence, results, reporter, pace
     )
-    await connections.check(settings.redis_url, REDIS_PATIENCE_S)
-    await consumer.ensure_group()
-    await presence.beat()
-    log.info(
-        "warm",
-        model=spec.name,
-        engine=engine.name,
-        fixed_ms=round(cost.fixed_ms, 1),
-        image_ms=round(cost.image_ms, 1),
-        batch=batcher.preferred(),
-    )
-    process.settle()
-    reporter.ready()
-    try:
-        await Worker(stages).run(stop)
-    finally:
-        await decoder.close()
-        engine.close()
-        await link.close()
-        await blocking.close()
-    return 0
 
 
 def threads(settings: Settings) -> int:
