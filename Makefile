@@ -10,7 +10,7 @@ CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run renew test chaos test-containers load limit throughput durability soak \
+.PHONY: help setup setup-dev run renew test chaos test-containers bench load limit throughput durability soak \
   accuracy check format lock clean
 
 help:
@@ -58,6 +58,9 @@ check: $(DEV) ## format, lint, types
 	@$(BIN)/mypy
 	@$(BIN)/hadolint gateway/Dockerfile inference/Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: $(DEV) ## Pictor beside the limit and its peers, in turns; report and plots in bench/results; 20 minutes
+	@$(BIN)/python -m bench
 
 load: $(DEV) ## Locust against a running Pictor, 30 s; report in bench/results/load.html
 	@mkdir -p bench/results

@@ -4,17 +4,18 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from bench.connection import Address, Connection, Form
+from bench.connection import Address, Connection, Form, Post
 from bench.pictures import Picture, numbered
 
 TOLERANCE: Final = 2e-4  # of a score; answers are rounded to four digits
 WARM_UP_S: Final = 1.0
+PATIENCE_S: Final = 30.0  # with answers that are due when a round has ended
 
 
 class Prediction(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,14 +35,14 @@ class Expected:
     score: float
 
     def agrees(self, body: bytes) -> bool:
-        """Whether an answer is this picture's."""
+        """Whether an answer is this picture's, in Pictor's plain contract to the letter."""
         given = msgspec.json.decode(body, type=Prediction)
-        return (
-            given.success
-            and given.prediction == self.label
-            and given.score is not None
-            and abs(given.score - self.score) <= TOLERANCE
-        )
+        return given.success and self.named(given.prediction, given.score)
+
+    def named(self, label: str | None, score: float | None) -> bool:
+        """Whether these are this picture's, whoever says so."""
+        near = score is not None and abs(score - self.score) <= TOLERANCE
+        return near and label == self.label
 
 
 @dataclass
@@ -55,6 +56,8 @@ class Round:
         wrong: answers that were not their picture's, likewise.
         client_s: processor seconds that this client took.
         batch: images a micro-batch, mean; None where it was not asked for.
+        server_s: processor seconds of the server's parts, warm-up included, by their names.
+        answered: requests answered right, warm-up included.
     """
 
     seconds: float
@@ -63,6 +66,8 @@ class Round:
     wrong: int = 0
     client_s: float = 0.0
     batch: float | None = None
+    server_s: dict[str, float] = field(default_factory=dict)
+    answered: int = 0
 
     @property
     def rate(self) -> float:
@@ -73,6 +78,26 @@ class Round:
         """Latency in milliseconds that this share of the answers kept (nearest rank)."""
         ordered = sorted(self.latencies_ms)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+    def facts(self) -> dict[str, Any]:
+        """For a file: the figures of this round."""
+        answered = bool(self.latencies_ms)
+        latencies = {
+            f"p{100 * share:g}_ms": round(self.percentile(share), 2)
+            for share in (0.5, 0.95, 0.99)
+            if answered
+        }
+        facts: dict[str, Any] = {"rate": round(self.rate, 2), **latencies}
+        if self.answered and self.server_s:
+            cost = {
+                name: round(1000 * seconds / self.answered, 3)
+                for name, seconds in self.server_s.items()
+            }
+            facts |= {
+                "server_ms": round(sum(cost.values()), 3),
+                "server_parts_ms": cost,
+            }
+        return {**facts, "errors": self.errors, "wrong": self.wrong}
 
     def __str__(self) -> str:
         if not self.latencies_ms:
@@ -86,29 +111,65 @@ class Round:
         )
 
 
+def plain_form(address: Address, media_type: str) -> Post:
+    """The form of the plain contract."""
+    return Form(address, "/predict", media_type)
+
+
+def plain_answer(one: Expected, sent: bytes, body: bytes) -> bool:
+    """Whether the plain contract's answer is the picture's, however its file was numbered."""
+    return one.agrees(body)
+
+
 class Load:
-    """N clients, each sending its next picture as soon as it has the answer to the last."""
+    """N clients, each sending its next picture as soon as it has the answer to the last.
+
+    Args:
+        address: of the server.
+        given: the pictures, in turn.
+        clients: how many.
+        post: how a server's address is asked about files of a media type.
+        agrees: whether an answer is right, from the picture, the bytes sent and the answer's body.
+        new: each picture is one that no cache has seen.
+    """
 
     def __init__(
-        self, address: Address, given: Sequence[Expected], clients: int
+        self,
+        address: Address,
+        given: Sequence[Expected],
+        clients: int,
+        *,
+        post: Callable[[Address, str], Post] = plain_form,
+        agrees: Callable[[Expected, bytes, bytes], bool] = plain_answer,
+        new: bool = True,
     ) -> None:
         self._given = itertools.cycle(given)
         # Numbers never seen before, also not in an earlier run that the cache remembers.
         self._numbers = itertools.count(int.from_bytes(os.urandom(7), "big"))
         self._forms = {
-            kind: Form(address, "/predict", kind)
-            for kind in {one.picture.media_type for one in given}
+            media_type: post(address, media_type)
+            for media_type in {one.picture.media_type for one in given}
         }
+        self._agrees = agrees
+        self._new = new
         self._connections = [Connection(address) for _ in range(clients)]
 
     async def round(self, seconds: float) -> Round:
-        """Runs all clients for WARM_UP_S and then `seconds`, which count."""
+        """Runs all clients for WARM_UP_S and then `seconds`, which count.
+
+        Raises:
+            OSError: requests are still unanswered PATIENCE_S later.
+        """
         seen = Round(seconds)
         start = time.perf_counter() + WARM_UP_S
         cpu_s = time.process_time()
-        await asyncio.gather(
-            *(self._client(one, start, seen) for one in self._connections)
-        )
+        try:
+            async with asyncio.timeout(WARM_UP_S + seconds + PATIENCE_S):
+                await asyncio.gather(
+                    *(self._client(one, start, seen) for one in self._connections)
+                )
+        except TimeoutError:
+            raise OSError(f"no answer within {PATIENCE_S:g} s") from None
         # Spent on the warm-up too; its share is that of the time.
         share = seconds / (time.perf_counter() - start + WARM_UP_S)
         seen.client_s = (time.process_time() - cpu_s) * share
@@ -118,7 +179,9 @@ class Load:
         end = start + seen.seconds
         while time.perf_counter() < end:
             one = next(self._given)
-            data = numbered(one.picture.data, next(self._numbers))
+            data = one.picture.data
+            if self._new:
+                data = numbered(data, next(self._numbers))
             parts = self._forms[one.picture.media_type].parts(data)
             sent = time.perf_counter()
             try:
@@ -131,11 +194,20 @@ class Load:
             if reply.status != 200:
                 seen.errors += 1
                 await asyncio.sleep(0.1)  # it said: later
-            elif not one.agrees(reply.body):
+            elif not self._right(one, data, reply.body):
                 seen.wrong += 1
-            elif start <= now < end:
-                seen.latencies_ms.append((now - sent) * 1000)
+            else:
+                seen.answered += 1
+                if start <= now < end:
+                    seen.latencies_ms.append((now - sent) * 1000)
+
+    def _right(self, one: Expected, sent: bytes, body: bytes) -> bool:
+        try:
+            return self._agrees(one, sent, body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):  # no such answer at all
+            return False
 
     def close(self) -> None:
+        """Closes all connections; another round opens them again."""
         for connection in self._connections:
             connection.close()

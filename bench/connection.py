@@ -6,7 +6,7 @@ One request at a time on a kept-alive connection, answers with a Content-Length 
 import asyncio
 import re
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
 BOUNDARY: Final = b"pictor-bench-6f1d3a"
@@ -116,6 +116,13 @@ class Connection(asyncio.Protocol):
             self._reply.set_exception(ConnectionError(reason))
 
 
+class Post(Protocol):
+    """Makes requests that carry files of one kind."""
+
+    def parts(self, data: bytes) -> tuple[bytes, ...]:
+        """A request for `Connection.send`."""
+
+
 @dataclass(frozen=True)
 class Form:
     """Posts files as the form field ``file``, as a browser does.
@@ -147,3 +154,30 @@ class Form:
             f"Content-Length: {length}\r\n\r\n"
         )
         return head.encode() + self._before, data, after
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Posts files as the request's body, nothing around them.
+
+    Attributes:
+        path: of the request, with its query.
+        media_type: of the files.
+        headers: further ones.
+    """
+
+    address: Address
+    path: str
+    media_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def parts(self, data: bytes) -> tuple[bytes, bytes]:
+        """A request for `Connection.send`."""
+        more = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
+        head = (
+            f"POST {self.path} HTTP/1.1\r\n"
+            f"Host: {self.address.host}:{self.address.port}\r\n"
+            f"Content-Type: {self.media_type}\r\n{more}"
+            f"Content-Length: {len(data)}"
+        )
+        return head.encode() + HEAD_END, data

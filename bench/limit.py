@@ -45,6 +45,13 @@ class Measured:
     rate: float
     cores: float
 
+    def facts(self) -> dict[str, float]:
+        """For a file."""
+        return {"rate": round(self.rate, 2), "cores": round(self.cores, 2)}
+
+    def __str__(self) -> str:
+        return f"{self.rate:.1f} images/s on {self.cores:.1f} cores"
+
 
 class Limit:
     """The processes; idle unless they measure."""

@@ -101,11 +101,7 @@ def main() -> int:
         for _ in range(options.rounds):
             if options.with_limit:
                 limits.append(limit.measure(way, options.seconds))
-                print(
-                    f"limit   {limits[-1].rate:.1f} images/s on "
-                    f"{limits[-1].cores:.1f} cores",
-                    flush=True,
-                )
+                print(f"limit   {limits[-1]}", flush=True)
             rounds.append(loaded(load, options.seconds, options.worker_metrics, loop))
             print(f"system  {rounds[-1]}", flush=True)
     load.close()
