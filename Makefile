@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP = $(VENV)/.$(1)-$(shell cksum requirements/$(1).txt | cut -d' ' -f1)
 RUN := $(call STAMP,run)
 DEV := $(call STAMP,dev)
+PEERS := .venv-peers
 PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run renew test chaos test-containers bench load limit throughput durability soak \
-  accuracy check format lock clean
+.PHONY: help setup setup-dev setup-peers run renew test chaos test-containers bench load limit throughput durability \
+  soak accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -35,6 +36,15 @@ $(DEV): $(RUN)
 	@echo "Installing what the tests need into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@rm -f $(VENV)/.dev-* && touch $@
+
+# Apart from the rest: the peers want hundreds of packages, and none of them may decide what Pictor runs with.
+PEERS_STAMP := $(PEERS)/.peers-$(shell cksum requirements/peers.txt | cut -d' ' -f1)
+setup-peers: $(PEERS_STAMP) ## the products that Pictor is measured beside, in .venv-peers; 2 GB
+$(PEERS_STAMP): $(DEV)
+	@echo "Installing the peers into $(PEERS) ..."
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python --require-hashes -r requirements/peers.txt
+	@touch $@
 
 run: $(RUN) ## setup, then server, workers and gateway; prints the address when ready; Ctrl-C ends it
 	@exec $(BIN)/python -m common
@@ -97,6 +107,7 @@ lock: $(DEV) ## the lock files anew, from pyproject.toml
 	$(LOCK) $(PINNED) --extra inference -o requirements/inference.txt
 	$(LOCK) $(PINNED) --extra gateway --extra embedded --extra test -o requirements/gateway-test.txt
 	$(LOCK) $(PINNED) --extra inference --extra embedded --extra test -o requirements/inference-test.txt
+	$(LOCK) $(PINNED) --extra inference --extra embedded --extra peers -o requirements/peers.txt
 
 clean: ## removes what was installed and cached, never your data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache

@@ -187,6 +187,15 @@ def test_lock_file_names_no_address_and_the_versions_of_make_setup(lock: str) ->
         assert versions <= everything[name], name
 
 
+def test_peers_decode_and_infer_with_the_versions_of_make_setup() -> None:
+    """Only the serving is to differ; what Pictor does not have is theirs to choose."""
+    assert "://" not in (REQUIREMENTS / "peers.txt").read_text()
+    ours, theirs = pins("dev"), pins("peers")
+    assert {"ai-edge-litert", "numpy", "pillow", "mosec"} <= theirs.keys()
+    for name in ours.keys() & theirs.keys():
+        assert theirs[name] <= ours[name], name
+
+
 def test_gateway_needs_neither_tensorflow_nor_numpy() -> None:
     heavy = {"tensorflow", "tensorflow-cpu", "keras", "numpy", "ai-edge-litert"}
     assert not heavy & set(pins("gateway"))
