@@ -27,4 +27,91 @@ _MOSEC: Final = Peer(
     packages=("mosec", "ai-edge-litert"),
 )
 
-PEERS: Final = {one.name: one for one in (_MOSEC,)}
+_LITSERVE: Final = Peer(
+    name="litserve",
+    title="LitServe, LiteRT",
+    engine="litert",
+    upload="multipart",
+    path="/predict",
+    module="bench.peers.litserve_server",
+    candidates=(
+        _EACH,
+        Configuration(CORES, 1, fronts=1),
+        Configuration(CORES, 1, fast=True),
+        Configuration(CORES, 1, fronts=1, fast=True),
+        _ONE,
+        *_BATCHES,
+    ),
+    modules=("litserve", "multipart"),
+    packages=("litserve", "ai-edge-litert"),
+)
+
+_LITSERVE_TENSORFLOW: Final = Peer(
+    name="litserve-tensorflow",
+    title="LitServe, TensorFlow",
+    engine="tensorflow",
+    upload="multipart",
+    path="/predict",
+    module="bench.peers.litserve_server",
+    candidates=(
+        _EACH,
+        Configuration(CORES, 1, fronts=1),
+        _ONE,
+        *(Configuration(1, CORES, n, 5) for n in (4, 8)),
+        *(Configuration(CORES, 1, n, 5) for n in (4, 8)),
+    ),
+    modules=("litserve", "multipart", "tensorflow"),
+    packages=("litserve", "tensorflow-cpu", "keras"),
+)
+
+_BENTOML: Final = Peer(
+    name="bentoml",
+    title="BentoML, LiteRT",
+    engine="litert",
+    upload="multipart",
+    path="/predict",
+    module="bench.peers.bentoml_server",
+    candidates=(
+        _EACH,
+        _ONE,
+        *(Configuration(CORES, 1, n, 60_000) for n in (2, 4, 8)),
+    ),
+    modules=("bentoml",),
+    packages=("bentoml", "ai-edge-litert"),
+    variables={"BENTOML_DO_NOT_TRACK": "True"},
+)
+
+_RAY: Final = Peer(
+    name="ray",
+    title="Ray Serve, LiteRT",
+    engine="litert",
+    upload="raw",
+    path="/",
+    module="bench.peers.ray_server",
+    candidates=(
+        _EACH,
+        Configuration(CORES, 1, fast=True),
+        _ONE,
+        Configuration(CORES, 1, 4, 2),
+    ),
+    modules=("ray", "ray.serve"),
+    packages=("ray", "ai-edge-litert"),
+    variables={"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"},
+)
+
+_CLASSIC: Final = Peer(
+    name="classic",
+    title="Flask, Redis list, predict",
+    engine="tensorflow",
+    upload="multipart",
+    path="/predict",
+    module="bench.peers.classic_server",
+    candidates=(_ONE, Configuration(1, 1), _EACH),
+    modules=("flask", "gunicorn", "tensorflow"),
+    packages=("flask", "gunicorn", "tensorflow-cpu", "keras"),
+)
+
+PEERS: Final = {
+    one.name: one
+    for one in (_MOSEC, _LITSERVE, _LITSERVE_TENSORFLOW, _BENTOML, _RAY, _CLASSIC)
+}

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+import numpy as np
 from mosec import Server, Worker
 
 from bench.peers.peer import Job
@@ -52,8 +53,8 @@ class Inferring(Worker):
 
     def forward(self, data: Any) -> Answer | list[Answer]:
         if isinstance(data, list):
-            return self._classifier.infer(data)
-        return self._classifier.infer([data])[0]
+            return self._classifier.infer(np.stack(data))
+        return self._classifier.infer(data[None])[0]
 
 
 def main() -> None:

@@ -26,6 +26,8 @@ class Configuration:
         batch: pictures at once, at most.
         wait_ms: how long a batch waits for company.
         decoders: processes that decode for them; 0: each decodes for itself.
+        fronts: processes that speak HTTP; 0: as many as the product wants.
+        fast: with what the product offers for throughput and does not do by itself.
     """
 
     processes: int
@@ -33,6 +35,8 @@ class Configuration:
     batch: int = 1
     wait_ms: float = 0.0
     decoders: int = 0
+    fronts: int = 0
+    fast: bool = False
 
     def __str__(self) -> str:
         text = f"{self.processes} × {self.threads}"
@@ -40,6 +44,10 @@ class Configuration:
             text += f", batches of {self.batch} within {self.wait_ms:g} ms"
         if self.decoders:
             text += f", {self.decoders} decoders"
+        if self.fronts:
+            text += f", {self.fronts} fronts"
+        if self.fast:
+            text += ", fast"
         return text
 
 
@@ -145,8 +153,12 @@ class Peer:
         Raises:
             msgspec.MsgspecError: it is no answer.
         """
-        found = msgspec.json.decode(body, type=Answer | list[Answer])
-        return found[0] if isinstance(found, list) else found
+        found = msgspec.json.decode(body)
+        if isinstance(found, list):  # a batch of one
+            found = found[0]
+        if isinstance(found, dict) and "outputs" in found:  # Triton's protocol
+            found = {one["name"]: one["data"][0] for one in found["outputs"]}
+        return msgspec.convert(found, Answer)
 
     def command(
         self, configuration: Configuration, port: int, settings: Settings

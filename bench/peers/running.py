@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import psutil
 
 from bench import pictures
@@ -94,7 +95,7 @@ async def running(
         configuration = best.configuration(peer)
     if not peer.interpreter.exists():
         raise StartError(f"{peer.interpreter} is missing: make setup-peers")
-    right = _right(settings)
+    right = _right(msgspec.structs.replace(settings, engine="litert"))
     with tempfile.TemporaryDirectory(prefix="peer-", dir="/tmp") as name:
         folder, port = Path(name), free_port()
         command = (sys.executable, "-m", "bench.peers.keeper")

@@ -3,7 +3,7 @@
 The only module here, beside the servers, that the peers' interpreter runs.
 """
 
-import os
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +19,10 @@ READY = "ready"  # the folder where each engine that can infer leaves a file
 
 
 def say_ready(job: Job) -> None:
-    """Tells `running` that this process has its engine warm."""
+    """Tells `running` that one more engine is warm."""
     folder = job.path / READY
     folder.mkdir(exist_ok=True)
-    (folder / str(os.getpid())).touch()
+    tempfile.mkstemp(dir=folder)
 
 
 class Decoder:
@@ -35,6 +35,12 @@ class Decoder:
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """A picture as the network gets it: uint8 [height, width, 3], 0 to 255, RGB."""
         return reference.pixels(self._settings, self._spec, data)
+
+    def best(self, row: NDArray[np.float32]) -> Answer:
+        """The plain contract's answer for probabilities float32 [classes]."""
+        best = int(row.argmax())
+        label, score = self._spec.labels[best].label, round(float(row[best]), 4)
+        return {"success": True, "prediction": label, "score": score}
 
 
 class Classifier(Decoder):
@@ -51,16 +57,31 @@ class Classifier(Decoder):
             self._engine.run(np.zeros((size, *shape), np.uint8))
         say_ready(job)
 
-    def infer(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Answer]:
-        """An answer for each picture, in order."""
-        return [self.best(row) for row in self._engine.run(np.stack(pixels))]
+    def infer(self, pixels: NDArray[np.uint8]) -> list[Answer]:
+        """An answer for each picture of uint8 [N, height, width, 3], in order."""
+        return [self.best(row) for row in self._engine.run(pixels)]
 
     def classify(self, pictures: Sequence[bytes]) -> list[Answer]:
         """An answer for each file, in order."""
-        return self.infer([self.decode(data) for data in pictures])
+        return self.infer(np.stack([self.decode(data) for data in pictures]))
 
-    def best(self, row: NDArray[np.float32]) -> Answer:
-        """The plain contract's answer for probabilities float32 [classes]."""
-        best = int(row.argmax())
-        label, score = self._spec.labels[best].label, round(float(row[best]), 4)
-        return {"success": True, "prediction": label, "score": score}
+
+class Predicting(Decoder):
+    """Pixels to answers as most begin with Keras: ``predict`` for one picture."""
+
+    def __init__(self) -> None:
+        """Builds the model and has it predict once."""
+        super().__init__()
+        import tensorflow as tf
+
+        job = Job.of_environment()
+        tf.config.threading.set_intra_op_parallelism_threads(job.configuration.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        self._model = self._spec.build()
+        shape = (self._spec.preprocessing.height, self._spec.preprocessing.width, 3)
+        self.predict(np.zeros(shape, np.uint8))
+        say_ready(job)
+
+    def predict(self, pixels: NDArray[np.uint8]) -> Answer:
+        """The answer for uint8 [height, width, 3]."""
+        return self.best(self._model.predict(pixels[None], verbose=0)[0])
