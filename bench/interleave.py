@@ -127,13 +127,14 @@ def cpu_s(pids: Sequence[int]) -> float:
 
 
 def tree(pids: Sequence[int]) -> list[psutil.Process]:
-    """These processes, each followed by all below it; those that have ended are left out."""
-    found: list[psutil.Process] = []
+    """These processes, each followed by all below it, none twice; those that have ended are left out."""
+    found: dict[int, psutil.Process] = {}
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             top = psutil.Process(pid)
-            found += [top, *top.children(recursive=True)]
-    return found
+            for one in (top, *top.children(recursive=True)):
+                found.setdefault(one.pid, one)
+    return list(found.values())
 
 
 def _distinct(servers: Sequence[Stoppable | None]) -> list[Stoppable]:

@@ -1,0 +1,124 @@
+"""Peers as they take turns with Pictor: those that are installed, each in the best configuration known."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bench.clients import Expected, Load
+from bench.interleave import cpu_s
+from bench.peers import best
+from bench.peers.catalogue import PEERS
+from bench.peers.peer import Peer
+from bench.peers.running import Server, ask, running
+from bench.rates import Rival
+from bench.setup import CLIENTS, Setup
+from common.errors import StartError
+
+READY_S: Final = 30.0
+POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A peer that can be stopped, and asked whether it is back."""
+
+    server: Server
+    one: Expected
+
+    def pause(self) -> None:
+        """Stops all its processes."""
+        self.server.pause()
+
+    def resume(self) -> None:
+        """Has them go on."""
+        self.server.resume()
+
+    async def ready(self) -> None:
+        """Returns once it answers a picture.
+
+        Raises:
+            StartError: it does not.
+        """
+        give_up_at = asyncio.get_running_loop().time() + READY_S
+        while asyncio.get_running_loop().time() < give_up_at:
+            with contextlib.suppress(OSError, TimeoutError):
+                if (await ask(self.server, self.one.picture)).status == 200:
+                    return
+            await asyncio.sleep(POLL_S)
+        raise StartError(f"{self.server.peer.title} was stopped and did not come back")
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds of all its processes together."""
+        return {self.server.peer.name: cpu_s(self.server.pids())}
+
+
+def chosen(names: Sequence[str] | None) -> list[Peer]:
+    """Those named, or all.
+
+    Raises:
+        ValueError: there is no such peer.
+    """
+    if names is None:
+        return list(PEERS.values())
+    if unknown := set(names) - PEERS.keys():
+        known = ", ".join(PEERS)
+        raise ValueError(
+            f"{', '.join(sorted(unknown))}: no such peer; there are {known}"
+        )
+    return [PEERS[name] for name in names]
+
+
+@contextlib.asynccontextmanager
+async def rivals(
+    setup: Setup, peers: Sequence[Peer], missing: dict[str, str]
+) -> AsyncIterator[list[Rival]]:
+    """Starts the peers one after the other; they end with the context.
+
+    Args:
+        setup: the pictures.
+        peers: whom.
+        missing: is told who did not start, and why.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        started = []
+        for peer in peers:
+            setup.say(f"starting {peer.title} ...")
+            try:
+                server = await stack.enter_async_context(
+                    running(peer, None, setup.settings)
+                )
+            except StartError as error:
+                missing[peer.title] = str(error).splitlines()[0]
+                setup.say(f"{peer.title} is left out: {missing[peer.title]}")
+                continue
+            started.append(_rival(setup, peer, server))
+        yield started
+
+
+def _rival(setup: Setup, peer: Peer, server: Server) -> Rival:
+    def agrees(one: Expected, sent: bytes, body: bytes) -> bool:
+        said = peer.answer(body)
+        return one.named(said.prediction, said.score)
+
+    load = Load(server.address, setup.given, CLIENTS, post=peer.post, agrees=agrees)
+    return Rival(peer.name, peer.title, load, Paused(server, setup.given[0]))
+
+
+def sweeps(peers: Sequence[Peer]) -> dict[str, Any]:
+    """What was tried for each peer: configurations with their rates, and the best of them."""
+    known = best.load()
+    return {
+        peer.title: {
+            "best": str(known[peer.name].best),
+            "date": known[peer.name].date,
+            "versions": known[peer.name].versions,
+            "tried": {
+                str(one.configuration): one.problem or round(one.median, 1)
+                for one in known[peer.name].tried
+            },
+        }
+        for peer in peers
+        if peer.name in known
+    }
