@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -53,6 +54,7 @@ async def gateway(given: Settings) -> AsyncIterator[Process]:
             worker_metrics_port=free_port(),
             data_dir=folder,
             redis_url=server.url,
+            log_level="error",  # to stand still looks like a loss of Redis
         )
         await server.start()
         try:
@@ -102,4 +104,15 @@ async def alone(setup: Setup) -> Found:
         ]
         noted(found, await in_turns(sides, (), setup.rounds, setup.say))
     found.figures.append(ratio("gateway", rates(found, GATEWAY), rates(found, ECHO)))
+    found.notes += [costs(name, found) for name in (GATEWAY, ECHO)]
     return found
+
+
+def costs(name: str, found: Found) -> str:
+    """Which part took how much processor time for a request, medians of the rounds."""
+    rounds = found.rounds[name]
+    each = [
+        f"{part} {statistics.median(one['server_parts_ms'][part] for one in rounds):.2f} ms"
+        for part in rounds[0].get("server_parts_ms", {})
+    ]
+    return f"Processor time a request, {name}: {', '.join(each)}."

@@ -19,6 +19,7 @@ from bench.waits import BULK, POISSON
 OURS: Final = "#1f6f8b"
 OTHERS: Final = "#b8bfc6"
 BOUND: Final = "#444444"
+WHISKERS: Final = "#e0a458"
 BESIDE: Final = "#c8553d"
 DPI: Final = 150
 
@@ -32,7 +33,8 @@ def throughput(found: Found, source: str, path: Path) -> None:
     above = [max(rates[name]) - m for m, name in zip(medians, names, strict=True)]
     colours = [{PICTOR: OURS, LIMIT: BOUND}.get(name, OTHERS) for name in names]
     figure, axes = plt.subplots(figsize=(8, 1.4 + 0.5 * len(names)))
-    axes.barh(names, medians, xerr=[below, above], color=colours, capsize=3)
+    whiskers = {"ecolor": WHISKERS, "capsize": 3}
+    axes.barh(names, medians, xerr=[below, above], color=colours, error_kw=whiskers)
     for at, (median, more) in enumerate(zip(medians, above, strict=True)):
         axes.text(median + more, at, f"  {median:.0f}", va="center", fontsize=9)
     axes.margins(x=0.1)
@@ -56,13 +58,13 @@ def latency(found: Found, source: str, path: Path) -> None:
         label = f"{name} ({len(latencies)} requests)"
         axes.step(latencies, shares, where="post", color=colour, label=label)
         axes.axvline(p99, color=colour, linestyle=":", linewidth=1)
-        axes.text(p99, 3, f" p99 {p99:.0f} ms", color=colour, fontsize=9, rotation=90)
+        axes.text(p99, 3, f"p99 {p99:.0f} ms ", color=colour, fontsize=9, ha="right")
     axes.set_xlim(0, 1.3 * longest or 1)
     axes.set_ylim(0, 101)
     axes.set_xlabel("latency, milliseconds from the moment a request was due")
     axes.set_ylabel("requests, % of all")
     axes.set_title("Poisson arrivals at half the maximum rate", loc="left")
-    axes.legend(loc="center right", frameon=False)
+    axes.legend(loc="center right", facecolor="white", edgecolor="none", framealpha=1)
     _finish(figure, axes, source, path)
 
 

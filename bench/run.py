@@ -61,7 +61,9 @@ class Bench:
         with contextlib.ExitStack() as stack:
             limit = self._limit(stack) if "throughput" in self.only else None
             settings = msgspec.structs.replace(
-                self.setup.settings, log_level="warning", max_backlog_bulk=BOUND
+                self.setup.settings,
+                log_level="error",  # to stand still looks like a loss of Redis
+                max_backlog_bulk=BOUND,
             )
             async with pictor(settings) as (system, process):
                 await self._with(Subject(system, process), limit)
