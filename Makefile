@@ -11,8 +11,8 @@ CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-peers run renew test chaos test-containers bench load limit throughput durability \
-  soak accuracy check format lock clean
+.PHONY: help setup setup-dev setup-peers run renew calibrate test chaos test-containers bench load limit throughput \
+  durability soak accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -51,6 +51,9 @@ run: $(RUN) ## setup, then server, workers and gateway; prints the address when 
 
 renew: $(RUN) ## a running Pictor's workers and gateways, replaced in turn; nobody notices
 	@$(BIN)/python -m common.renew
+
+calibrate: $(RUN) ## finds out how many workers of how many threads do best here, and has them used; a minute or two
+	@$(BIN)/python -m inference calibrate
 
 test: $(DEV) ## setup, then unit and integration tests, integration under both engines
 	@$(BIN)/python -m pytest tests tests/containers/test_files.py --ignore tests/chaos

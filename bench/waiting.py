@@ -119,7 +119,9 @@ class WaitingDecoder:
         """There is nothing to end."""
 
 
-def parts(settings: Settings, fixed_ms: float, image_ms: float) -> Parts:
+def parts(
+    settings: Settings, _threads: int, *, fixed_ms: float, image_ms: float
+) -> Parts:
     """The model's labels, so that answers are as long as its own, and a digest of another."""
     spec = catalogue.resolve(settings.model, settings.data_path)
     other = hashlib.sha256(b"waiting " + spec.digest.encode()).hexdigest()
@@ -171,7 +173,7 @@ def main() -> int:
         parts, fixed_ms=options.fixed_ms, image_ms=options.image_ms
     )
     return process.run(
-        lambda: run_worker(Settings.load(), options.number, make), fast=True
+        lambda: run_worker(Settings.load(), options.number, 1, make), fast=True
     )
 
 

@@ -60,10 +60,10 @@ class Settings(
     model: Annotated[str, Meta(min_length=1)] = "efficientnet_lite0"
     engine: Literal["auto", "litert", "tensorflow"] = "auto"
     precision: Literal["auto", "float32", "float16"] = "auto"  # of TensorFlow
-    workers: Count = 0  # 0: one a core
+    workers: Count = 0  # 0: as calibrated, else one a core
     decoders: Annotated[int, Meta(ge=0, le=64)] = 0  # a worker; 0: as suits its engine
     max_batch: Annotated[int, Meta(ge=0, le=512)] = (
-        0  # images; 0: what the measured cost allows
+        0  # images; 0: as calibrated, else what the measured cost allows
     )
     latency_target_ms: Annotated[float, Meta(ge=1, le=60_000)] = 250
     deadline_s: Seconds = 10
@@ -142,11 +142,6 @@ class Settings(
     @property
     def max_pixels(self) -> int:
         return int(self.max_megapixels * MEGAPIXEL)
-
-    @property
-    def worker_count(self) -> int:
-        """Worker processes: as set, or one for each core this process may use."""
-        return self.workers or usable_cores()
 
     @classmethod
     def load(cls, dotenv: Path | None = Path(".env")) -> Self:

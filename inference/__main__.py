@@ -1,4 +1,6 @@
-"""``python -m inference``: the parent of the workers; ``python -m inference worker N``: one of them.
+"""``python -m inference``: the parent of the workers; ``python -m inference worker N THREADS``: one of them.
+
+``python -m inference calibrate`` finds out how many of them, of how many threads, do best here.
 
 The parent converts the model if need be (in a process of its own, so that neither it nor a worker
 with LiteRT ever imports TensorFlow), keeps the workers running and serves the metrics of all.
@@ -18,8 +20,12 @@ from common.parent import PARENT_VARIABLE, end_with_parent
 from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
+from inference import layout
+from inference.layout import Chosen
 
 REDIS_PATIENCE_S: Final = 10.0
+
+log = logs.get(__name__)
 
 
 async def parent(settings: Settings) -> int:
@@ -93,21 +99,57 @@ async def prepare(settings: Settings) -> None:
 async def start_workers(
     supervisor: Supervisor, settings: Settings, deaths: Deaths
 ) -> None:
-    """Starts all workers at once; returns when each has warmed up."""
+    """Starts all workers of the layout at once; returns when each has warmed up."""
+    use = await asyncio.to_thread(find_layout, settings)
+    log.info(
+        "layout",
+        workers=use.shape.processes,
+        threads=use.shape.threads,
+        max_batch=use.max_batch or None,
+        source=use.source,
+    )
+    command = (sys.executable, "-m", "inference", "worker")
+    environment = layout.as_set(settings, use).environment()
     await asyncio.gather(
         *(
             supervisor.start(
                 Child(
                     f"worker {number}",
-                    (sys.executable, "-m", "inference", "worker", str(number)),
-                    settings.environment(),
+                    (*command, str(number), str(use.shape.threads)),
+                    environment,
                     stop_s=settings.stop_s,
                     ended=deaths.ended,
                 )
             )
-            for number in range(1, settings.worker_count + 1)
+            for number in range(1, use.shape.processes + 1)
         )
     )
+
+
+def find_layout(settings: Settings) -> Chosen:
+    """The layout to use: as set, as calibrated for this model and engine, or a worker a core."""
+    calibrated = None
+    if layout.any_stored(settings.data_path):
+        from inference.engine import choose
+        from inference.models import catalogue
+
+        spec = catalogue.resolve(settings.model, settings.data_path)
+        calibrated = layout.stored(
+            settings.data_path, spec.digest, choose(settings.engine)
+        )
+    return layout.chosen(settings, calibrated)
+
+
+async def calibrated(arguments: list[str]) -> int:
+    """Prepares the model, then calibrates; nothing else runs in this process."""
+    from inference.calibrate import calibrate
+
+    settings = Settings.load()
+    try:
+        await prepare(settings)
+    except ChildFailed:  # it has said why
+        return process.EXIT_CANNOT_START
+    return calibrate(settings, arguments)
 
 
 def serve_metrics(settings: Settings, folder: str) -> None:
@@ -131,8 +173,12 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] == "worker":
         from inference.start import run_worker
 
-        number = int(arguments[1]) if len(arguments) > 1 else 1
-        return process.run(lambda: run_worker(Settings.load(), number), fast=True)
+        number, threads = map(int, arguments[1:])
+        return process.run(
+            lambda: run_worker(Settings.load(), number, threads), fast=True
+        )
+    if arguments and arguments[0] == "calibrate":
+        return process.run(lambda: calibrated(arguments[1:]))
     return process.run(lambda: parent(Settings.load()))
 
 

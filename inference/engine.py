@@ -133,9 +133,13 @@ def choose(kind: Literal["auto"] | EngineKind) -> EngineKind:
     """
     if kind != "auto":
         return kind
-    device = any(Path("/dev").glob("nvidia[0-9]*"))
     package = any(importlib.metadata.distributions(name="tensorflow"))
-    return "tensorflow" if device and package else "litert"
+    return "tensorflow" if gpu() and package else "litert"
+
+
+def gpu() -> bool:
+    """Whether there is an NVIDIA device."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def open_engine(

@@ -62,7 +62,7 @@ class Parts:
     max_batch: int
 
 
-def open_parts(settings: Settings) -> Parts:
+def open_parts(settings: Settings, threads: int) -> Parts:
     """The engine and the decoder that the settings ask for; raises a StartError."""
     spec = catalogue.resolve(settings.model, settings.data_path)
     with stderr_into(Path(os.devnull)):
@@ -70,12 +70,12 @@ def open_parts(settings: Settings) -> Parts:
             settings.engine,
             spec,
             settings.data_path,
-            threads(settings),
+            threads,
             settings.precision,
         )
     max_batch = settings.max_batch or MOST_IMAGES[engine.name]
     decoder = Decoders.of(
-        decoders(settings, engine),
+        decoders(settings, engine, threads),
         spec.preprocessing,
         max_batch + 2,
         settings.max_pixels,
@@ -85,19 +85,23 @@ def open_parts(settings: Settings) -> Parts:
 
 
 async def run_worker(
-    settings: Settings, number: int, make: Callable[[Settings], Parts] = open_parts
+    settings: Settings,
+    number: int,
+    threads: int,
+    make: Callable[[Settings, int], Parts] = open_parts,
 ) -> int:
     """Runs one worker until SIGINT or SIGTERM; a StartError ends it before that.
 
     Args:
         settings: of the process.
         number: of the worker, for the log.
+        threads: that its engine computes with; how many is the parent's to say (`inference.layout`).
         make: makes engine and decoder.
     """
     reporter = Reporter()
     logs.set_up(f"worker-{number}", settings.log_level)
     stop = process.stop_event()
-    parts = make(settings)
+    parts = make(settings, threads)
     cost = Cost()
     await asyncio.to_thread(
         warm_up, parts.engine, parts.spec.preprocessing, cost, parts.max_batch
@@ -168,15 +172,11 @@ def assemble(
     )
 
 
-def threads(settings: Settings) -> int:
-    """Engine threads: the cores shared out among the workers, at least one each."""
-    return max(1, usable_cores() // settings.worker_count)
-
-
-def decoders(settings: Settings, engine: Engine) -> int:
+def decoders(settings: Settings, engine: Engine, threads: int) -> int:
     """Decoders of a worker: as set, or as many as its engine wants."""
     gpu = isinstance(engine, TensorFlowEngine) and engine.gpu
-    cores, workers = usable_cores(), settings.worker_count
+    cores = usable_cores()
+    workers = max(1, cores // threads)
     return settings.decoders or automatic(cores, workers, gpu=gpu)
 
 

@@ -241,11 +241,6 @@ def test_the_keys_file_may_lie_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().api_keys_path is None
 
 
-def test_workers_are_one_a_core_unless_set() -> None:
-    assert Settings.parse({"PICTOR_WORKERS": "7"}).worker_count == 7
-    assert Settings.parse({}).worker_count >= 1
-
-
 def test_only_what_is_kept_in_the_bulk_lane_may_wait_past_the_deadline() -> None:
     settings = Settings(deadline_s=10, result_ttl_s=300)
     assert settings.patience_s("bulk", keep=True) == 300

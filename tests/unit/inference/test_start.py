@@ -1,10 +1,10 @@
-"""How a worker is put together: threads shared out, costs known before the first request."""
+"""How a worker is put together: costs known before the first request."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.settings import Settings, usable_cores
+from common.settings import Settings
 from inference import start
 from inference.batcher import Cost
 from inference.models.preprocessing import Preprocessing
@@ -28,21 +28,6 @@ class Recorder:
 
     def close(self) -> None:
         pass
-
-
-@pytest.mark.parametrize(
-    ("cores", "workers", "threads"), [(8, 1, 8), (8, 3, 2), (8, 8, 1), (2, 8, 1)]
-)
-def test_cores_are_shared_out_among_workers(
-    cores: int, workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(start, "usable_cores", lambda: cores)
-    assert start.threads(Settings.parse({"PICTOR_WORKERS": str(workers)})) == threads
-
-
-def test_by_default_a_worker_has_one_thread() -> None:
-    assert usable_cores() >= 1
-    assert start.threads(Settings()) == 1
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 16, 64])
@@ -85,10 +70,11 @@ def test_decoders_follow_the_engine_unless_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(start, "usable_cores", lambda: 6)
-    one = Settings.parse({"PICTOR_WORKERS": "1"})
-    assert start.decoders(one, OnGpu(gpu=True)) == 5
-    assert start.decoders(one, OnGpu(gpu=False)) == 1
-    assert start.decoders(one, Recorder()) == 1
-    told = Settings.parse({"PICTOR_WORKERS": "1", "PICTOR_DECODERS": "2"})
-    assert start.decoders(told, OnGpu(gpu=True)) == 2
-    assert start.decoders(told, Recorder()) == 2
+    untold = Settings()
+    assert start.decoders(untold, OnGpu(gpu=True), threads=6) == 5  # one worker
+    assert start.decoders(untold, OnGpu(gpu=True), threads=2) == 1  # of three
+    assert start.decoders(untold, OnGpu(gpu=False), threads=6) == 1
+    assert start.decoders(untold, Recorder(), threads=6) == 1
+    told = Settings(decoders=2)
+    assert start.decoders(told, OnGpu(gpu=True), threads=6) == 2
+    assert start.decoders(told, Recorder(), threads=6) == 2
