@@ -347,6 +347,15 @@ async def test_no_batch_is_larger_than_allowed(benches: Benches, most: int) -> N
     assert max(len(batch) for batch in bench.engine.seen) <= most
 
 
+async def test_what_decoding_takes_is_known_to_the_batcher(benches: Benches) -> None:
+    bench = benches()
+    assert bench.stages.batcher.cost.decode_ms == 0
+    await bench.start()
+    assert await bench.label(await bench.add(RED)) == "red"
+    assert bench.stages.batcher.cost.decode_ms > 0
+    await bench.finish()
+
+
 async def test_people_go_before_collections(benches: Benches) -> None:
     """While both lanes have work, a tenth is bulk's; half would be no first and second."""
     bench = benches(max_batch=1)
