@@ -75,7 +75,8 @@ def sweep(
                 break
             tell(f"round {number}: {', '.join(str(shape) for shape in crews)}")
             for shape in list(crews):
-                measure(shape)
+                if shape in crews:  # another may have left it far behind meanwhile
+                    measure(shape)
     return [
         Point(shape, batch, rate)
         for shape, by_batch in rates.items()

@@ -72,6 +72,14 @@ def test_trials_take_turns_and_the_best_counts() -> None:
     assert field.asked == 3 * [(shape, n) for shape in SHAPES for n in BATCHES]
 
 
+def test_what_falls_behind_within_a_round_is_tried_no_more_in_it() -> None:
+    """It was as good as the others until one of them found its best."""
+    fast = [50.0, 50.0, 100.0, 100.0, 100.0, 100.0]
+    field = Field({FAST: fast, SLOWER: [50.0] * 6, SLOW: [50.0] * 6})
+    assert len(swept(field)) == 6
+    assert [field.asked.count((shape, 4)) for shape in SHAPES] == [3, 1, 1]
+
+
 def test_what_is_hopeless_is_tried_once() -> None:
     field = Field({FAST: [100.0] * 6, SLOWER: [80.0] * 6, SLOW: [20.0, 70.0]})
     assert len(swept(field)) == 6
