@@ -97,6 +97,7 @@ async def cached(setup: Setup, subject: Subject) -> Found:
     """
     found = Found()
     address = subject.process.address
+    await subject.process.ready()  # it may have stood still
     await known(address, setup.given)
     found.wrong = len(setup.given) - await known(address, setup.given)
     if found.wrong:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from common import keys, logs, wire
 from common.connections import Keeper
 from inference import metrics
+from inference.ahead import Ahead
 from inference.batcher import Cost
 from inference.decoder import Decoded
 from inference.engine import Engine
@@ -106,12 +107,14 @@ class Batches:
         engine: Engine,
         results: Results,
         cost: Cost,
+        ahead: Ahead,
     ) -> None:
         self._link = link
         self._decoder = decoder
         self._engine = engine
         self._results = results
         self._cost = cost
+        self._ahead = ahead
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._loop_cpu_s = time.thread_time()
         # The engine takes batches in the order of their decoding.
@@ -165,9 +168,13 @@ class Batches:
             if not batch.keep(wanted):
                 return []
             started = time.perf_counter()
-            rows = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._rows, batch.pixels
-            )
+            self._ahead.begun(len(batch.groups))
+            try:
+                rows = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._rows, batch.pixels
+                )
+            finally:
+                self._ahead.ended()
         inference_ms = (time.perf_counter() - started) * 1000
         ahead_ms = (started - batch.decoded_at) * 1000
         self._cost.measured(len(rows), inference_ms)

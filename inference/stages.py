@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from common.connections import Keeper
 from common.process import Reporter
+from inference.ahead import Ahead
 from inference.batcher import Batcher
 from inference.batches import Batches
 from inference.consumer import Consumer
@@ -26,3 +27,4 @@ class Stages:
     results: Results
     reporter: Reporter
     pace: Pace
+    ahead: Ahead

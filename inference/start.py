@@ -17,6 +17,7 @@ from common.connections import Keeper
 from common.process import Reporter
 from common.settings import Settings, usable_cores
 from inference import engine as engines
+from inference.ahead import Ahead
 from inference.batcher import Batcher, Cost
 from inference.batches import Batches, ImageDecoder
 from inference.consumer import Consumer
@@ -166,9 +167,11 @@ def assemble(
         cache_ttl_s=settings.cache_ttl_s,
         has_room=lambda: presence.has_room,
     )
-    batches = Batches(link, parts.decoder, parts.engine, results, cost)
+    ahead = Ahead(cost)
+    batches = Batches(link, parts.decoder, parts.engine, results, cost, ahead)
     return Stages(
-        link, consumer, batcher, batches, publisher, presence, results, reporter, pace
+        *(link, consumer, batcher, batches, publisher),
+        *(presence, results, reporter, pace, ahead),
     )
 
 

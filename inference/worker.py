@@ -31,16 +31,8 @@ NOTHING: Final = Plan(0, 0)
 # stream that was there when a read began to wait for it (Redis before 7.2).
 PASSING: Final = frozenset(
     {
-        "OOM",
-        "MISCONF",
-        "LOADING",
-        "READONLY",
-        "MASTERDOWN",
-        "NOREPLICAS",
-        "CLUSTERDOWN",
-        "BUSY",
-        "TRYAGAIN",
-        "UNBLOCKED",
+        *("OOM", "MISCONF", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS"),
+        *("CLUSTERDOWN", "BUSY", "TRYAGAIN", "UNBLOCKED"),
     }
 )
 
@@ -124,6 +116,8 @@ class Worker:
         entries: list[Entry] = []
         try:
             async with self._slot():
+                likely = self._stages.batcher.plan(self._seen).images
+                await self._stages.ahead.needed(max(1, likely))
                 now_ms = await self._read(entries)
                 if not entries:
                     self._slots.release()

@@ -22,6 +22,7 @@ from common.process import Reporter
 from inference import consumer as consumer_module
 from inference import reclaim
 from inference import worker as worker_module
+from inference.ahead import Ahead
 from inference.batcher import Batcher, Cost
 from inference.batches import Batches
 from inference.consumer import Consumer
@@ -143,10 +144,10 @@ class Bench:
             cost.measured(images, 50 + images)
         batcher = Batcher(cost, 5000, max_batch)
         results = Results("m", "d1", LABELS, cache=True)
-        pace = Pace()
+        pace, ahead = Pace(), Ahead(cost)
         self.stages = Stages(
             *(self.link, consumer, batcher),
-            Batches(self.link, self.decoder, self.engine, results, cost),
+            Batches(self.link, self.decoder, self.engine, results, cost, ahead),
             Publisher(self.link, consumer, "d1", result_ttl_s=30, cache_ttl_s=30),
             Presence(
                 *(self.link, batcher, pace),
@@ -156,7 +157,7 @@ class Bench:
                 engine="colours",
                 labels=LABELS,
             ),
-            *(results, Reporter(), pace),
+            *(results, Reporter(), pace, ahead),
         )
         self.running: asyncio.Task[None] | None = None
         self._count = 0
