@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from bench.pictures import numbered
 from common import process
+from common.errors import StartError
 from common.parent import end_with_parent
 from common.settings import Settings
-from common.supervisor import Child, Supervisor
+from common.supervisor import Child, End, Supervisor
 from inference.decoder import Decoded
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
@@ -110,9 +111,9 @@ class WaitingDecoder:
     ) -> tuple[list[Decoded], NDArray[np.uint8]]:
         """Nothing is refused; pixels uint8 [N, 1, 2, 3]."""
         marks = np.array([mark(data) for data, _ in images], "<u4")
-        shape = (len(images), PIXELS.height, PIXELS.width, 3)
-        pixels = np.zeros(shape, np.uint8)
-        pixels.reshape(len(images), -1)[:, :4] = marks.view(np.uint8).reshape(-1, 4)
+        flat = np.zeros((len(images), PIXELS.height * PIXELS.width * 3), np.uint8)
+        flat[:, :4] = marks.view(np.uint8).reshape(len(images), 4)
+        pixels = flat.reshape(len(images), PIXELS.height, PIXELS.width, 3)
         return [Decoded("", 0.0) for _ in images], pixels
 
     async def close(self) -> None:
@@ -139,9 +140,10 @@ async def workers(
     """Runs so many workers until the context ends; yields their processes' ids once all are warm.
 
     Raises:
-        StartError: one does not start.
+        StartError: one does not start, or ended unasked meanwhile.
     """
     supervisor = Supervisor()
+    ends: list[End] = []
     cost = ("--fixed-ms", str(fixed_ms), "--image-ms", str(image_ms))
     with tempfile.TemporaryDirectory(prefix="pictor-bench-metrics-") as folder:
         environment = settings.environment() | {"PROMETHEUS_MULTIPROC_DIR": folder}
@@ -151,6 +153,7 @@ async def workers(
                 (sys.executable, "-m", "bench.waiting", "worker", str(number), *cost),
                 environment,
                 stop_s=settings.stop_s,
+                ended=ends.append,
             )
             for number in range(1, count + 1)
         ]
@@ -159,6 +162,8 @@ async def workers(
             yield list(supervisor.pids().values())
         finally:
             await supervisor.stop_together()
+        if died := [end.child for end in ends if end.status is not None]:
+            raise StartError(f"ended unasked: {', '.join(died)}")
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """``python -m gateway``: the parent of the gateway processes, which share one listening socket.
 
-``python -m gateway serve --descriptor N`` is one of them, under Hypercorn.
+``python -m gateway serve`` is one of them, under Hypercorn.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
 from gateway import api_keys
+from gateway.accepting import CELL_BYTES, Counts
 
 REDIS_PATIENCE_S: Final = 10.0
 OTHER_DESCRIPTORS: Final = 128  # beside those of clients
@@ -57,7 +58,10 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
         )
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         try:
-            await process.before(stop, _start(supervisor, settings, listener.fileno()))
+            counts = cleanup.enter_context(tempfile.TemporaryFile())
+            counts.truncate(CELL_BYTES * settings.gateways)
+            shared = (listener.fileno(), counts.fileno())
+            await process.before(stop, _start(supervisor, settings, shared))
             if not stop.is_set():
                 reporter.ready()
                 reporter.worked()
@@ -71,19 +75,23 @@ async def parent(settings: Settings, descriptor: int | None) -> int:
     return 0
 
 
-async def _start(supervisor: Supervisor, settings: Settings, descriptor: int) -> None:
+async def _start(
+    supervisor: Supervisor, settings: Settings, shared: tuple[int, int]
+) -> None:
+    """Starts all processes at once; `shared` are descriptors, of the listener and of the counts."""
     deaths = Deaths()
-    arguments = ("gateway", "serve", "--descriptor", str(descriptor))
+    listener, counts = map(str, shared)
+    arguments = ("gateway", "serve", "--descriptor", listener, "--counts", counts)
     await asyncio.gather(
         *(
             supervisor.start(
                 Child(
                     f"gateway {number}",
-                    (sys.executable, "-m", *arguments),
+                    (sys.executable, "-m", *arguments, "--number", str(number)),
                     settings.environment(),
                     stop_s=settings.stop_s + 4,
                     ended=deaths.ended,
-                    descriptors=(descriptor,),
+                    descriptors=shared,
                 )
             )
             for number in range(1, settings.gateways + 1)
@@ -95,7 +103,7 @@ def _listener(settings: Settings, descriptor: int | None) -> socket.socket:
     return listen(settings) if descriptor is None else socket.socket(fileno=descriptor)
 
 
-async def serve(settings: Settings, descriptor: int) -> int:
+async def serve(settings: Settings, descriptor: int, counts: Counts) -> int:
     """One gateway process: Hypercorn on the listening socket it inherited."""
     from gateway.app import create_app
     from gateway.server import Server
@@ -115,7 +123,7 @@ async def serve(settings: Settings, descriptor: int) -> int:
 
     server = Server(app, of(app).traffic, stop_s=settings.deadline_s + 1)
     with socket.socket(fileno=descriptor) as listener:
-        await server.run(listener, stop, ready)
+        await server.run(listener, stop, ready, counts)
     return 0
 
 
@@ -143,11 +151,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     parser.add_argument("part", nargs="?", choices=("serve",))
     parser.add_argument("--descriptor", type=int, help="an inherited listening socket")
+    parser.add_argument("--counts", type=int, help="an inherited file")
+    parser.add_argument("--number", type=int, help="of the process, from 1")
     arguments = parser.parse_args()
     end_with_parent()
     if arguments.part == "serve":
+        counts = Counts.mapped(arguments.counts, arguments.number - 1)
         return process.run(
-            lambda: serve(Settings.load(), arguments.descriptor), fast=True
+            lambda: serve(Settings.load(), arguments.descriptor, counts), fast=True
         )
     return process.run(lambda: parent(Settings.load(), arguments.descriptor))
 

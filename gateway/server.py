@@ -15,8 +15,8 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
-from common.listening import BACKLOG
 from gateway import metrics
+from gateway.accepting import Acceptor, Counts
 from gateway.connection import KEEP_ALIVE_S, Connection
 from gateway.traffic import Traffic
 
@@ -57,7 +57,11 @@ class Server:
         self._idle: dict[Connection, None] = {}
 
     async def run(
-        self, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+        self,
+        listener: socket.socket,
+        stop: asyncio.Event,
+        ready: Callable[[], None],
+        counts: Counts | None = None,
     ) -> None:
         """Serves until `stop` is set, then leaves in order: say so, stop accepting, finish, close.
 
@@ -66,17 +70,16 @@ class Server:
                 served by another process.
             stop: set it to end.
             ready: is called once connections are accepted.
+            counts: where others share the listener.
         """
         async with self._lifespan():
-            server = await asyncio.start_server(
-                self._connected, sock=listener, backlog=BACKLOG
-            )
+            acceptor = Acceptor(listener, counts or Counts.alone(), self._connected)
             ready()
             await stop.wait()
             self._traffic.leaving.set()
             if self._connections:
                 await asyncio.wait(self._connections, timeout=NOTICE_S)
-            server.close()
+            acceptor.close()
             await self._quiet()
             await self._context.terminated.set()
             for connection in list(self._idle):

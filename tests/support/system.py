@@ -107,7 +107,7 @@ class System:
     def processes(self, words: str) -> list[psutil.Process]:
         """Its descendants whose command line holds these words."""
         found = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in found if words in " ".join(one.cmdline())]
+        return [one for one in found if words in _line(one)]
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ends it as Ctrl-C does; its exit status."""
@@ -163,3 +163,11 @@ def pids(system: System) -> set[int]:
     """Workers and gateways."""
     parts = system.processes("inference worker") + system.processes("gateway serve")
     return {one.pid for one in parts}
+
+
+def _line(process: psutil.Process) -> str:
+    """Its command line; empty once it has ended, as it may while it is looked at."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from bench import waiting
 from bench.waiting import WaitingDecoder, WaitingEngine, expected, payload
 from common import formats, keys, wire
 from common.connections import Keeper
+from common.errors import StartError
 from common.settings import Settings
 from inference.models import catalogue
 
@@ -40,6 +42,36 @@ async def test_a_row_follows_from_its_image() -> None:
         assert int(row.argmax()) == place
         assert float(row[place]) == score
         assert np.count_nonzero(row) == 1
+
+
+async def test_a_batch_of_which_all_is_known_already_is_empty() -> None:
+    decoded, pixels = await WaitingDecoder().decode([])
+    assert decoded == []
+    assert pixels.shape == (0, 1, 2, 3)
+
+
+async def test_a_worker_that_dies_is_told_of(
+    flushed_redis_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(redis_url=flushed_redis_url, data_dir=str(tmp_path))
+    with pytest.raises(StartError, match="ended unasked: waiting worker 1"):
+        async with waiting.workers(settings, 1, 1, 0.1) as (pid,):
+            psutil.Process(pid).kill()
+            async with asyncio.timeout(20):
+                while not successors(pid):
+                    await asyncio.sleep(0.01)
+
+
+def successors(pid: int) -> list[psutil.Process]:
+    """Other waiting workers of this process."""
+    children = psutil.Process().children()
+    return [
+        one
+        for one in children
+        if one.pid != pid
+        and one.status() != psutil.STATUS_ZOMBIE
+        and "bench.waiting" in one.cmdline()
+    ]
 
 
 @pytest.mark.parametrize("images", [1, 8])
