@@ -1,5 +1,6 @@
 """Gateways and a server of the bench's own, without workers: those are `bench.waiting`'s, as many as wanted."""
 
+import asyncio
 import contextlib
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import msgspec
 import psutil
 
 from bench import waiting
-from bench.server import Server
+from bench.server import Server, info
 from bench.system import free_port
 from common import keys
 from common.connections import Keeper
@@ -22,6 +23,9 @@ from common.supervisor import Child, Supervisor
 SERVE: Final = (
     "serve"  # in the command line of a gateway process; its parent's has none
 )
+REWRITES: Final = {("aof_rewrite_in_progress", "1"), ("aof_rewrite_scheduled", "1")}
+SETTLED_S: Final = 60.0  # a gigabyte takes some seconds
+LOOK_S: Final = 0.05
 
 
 @dataclass
@@ -30,11 +34,13 @@ class Stage:
 
     Attributes:
         settings: of all its parts.
+        metrics: the folder where workers count.
         workers: process ids, in the order of their start.
     """
 
     settings: Settings
     server: Server
+    metrics: Path
     workers: list[int] = field(default_factory=list)
     _supervisor: Supervisor = field(default_factory=Supervisor)
     _troupes: contextlib.AsyncExitStack = field(
@@ -48,7 +54,7 @@ class Stage:
 
     async def add_workers(self, count: int, fixed_ms: float, image_ms: float) -> None:
         """Starts so many more; raises a StartError if one does not start."""
-        troupe = waiting.workers(self.settings, count, fixed_ms, image_ms)
+        troupe = waiting.workers(self.settings, count, fixed_ms, image_ms, self.metrics)
         self.workers += await self._troupes.enter_async_context(troupe)
 
     async def end_workers(self) -> None:
@@ -79,6 +85,18 @@ class Stage:
             if _serves(child)
         ]
 
+    async def settled(self) -> None:
+        """Returns once the server does not rewrite its append-only file; raises a TimeoutError."""
+        admin = Keeper(self.server.admin_url, name="bench")
+        try:
+            async with asyncio.timeout(SETTLED_S):
+                while True:
+                    if not REWRITES & (await info(admin, "persistence")).items():
+                        return
+                    await asyncio.sleep(LOOK_S)
+        finally:
+            await admin.close()
+
     async def forget(self) -> None:
         """Empties the streams; no worker runs, and results go by themselves."""
         admin = Keeper(self.server.admin_url, name="bench")
@@ -108,6 +126,8 @@ async def stage(given: Settings) -> AsyncIterator[Stage]:
     """
     with tempfile.TemporaryDirectory(prefix="pictor-bench-") as name:
         server = Server(Path(name), "everysec")
+        metrics = Path(name) / "metrics"
+        metrics.mkdir()
         await server.start()
         made = Stage(
             msgspec.structs.replace(
@@ -118,6 +138,7 @@ async def stage(given: Settings) -> AsyncIterator[Stage]:
                 redis_url=server.url,
             ),
             server,
+            metrics,
         )
         try:
             yield made

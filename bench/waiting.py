@@ -20,6 +20,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -135,9 +136,20 @@ def parts(
 
 @contextlib.asynccontextmanager
 async def workers(
-    settings: Settings, count: int, fixed_ms: float, image_ms: float
+    settings: Settings,
+    count: int,
+    fixed_ms: float,
+    image_ms: float,
+    metrics: Path | None = None,
 ) -> AsyncIterator[list[int]]:
     """Runs so many workers until the context ends; yields their processes' ids once all are warm.
+
+    Args:
+        settings: of all of them.
+        count: of workers.
+        fixed_ms: of a batch.
+        image_ms: of each image in it.
+        metrics: a folder for what they count (`bench.meter.batches`); otherwise it is lost.
 
     Raises:
         StartError: one does not start, or ended unasked meanwhile.
@@ -146,7 +158,8 @@ async def workers(
     ends: list[End] = []
     cost = ("--fixed-ms", str(fixed_ms), "--image-ms", str(image_ms))
     with tempfile.TemporaryDirectory(prefix="pictor-bench-metrics-") as folder:
-        environment = settings.environment() | {"PROMETHEUS_MULTIPROC_DIR": folder}
+        counted = {"PROMETHEUS_MULTIPROC_DIR": str(metrics or folder)}
+        environment = settings.environment() | counted
         children = [
             Child(
                 f"waiting worker {number}",
