@@ -33,6 +33,8 @@ OUTLIER: Final = (
     4.0  # times the expected; a real slowdown is still followed, a few batches later
 )
 SURE_AFTER: Final = 5.0  # measurements
+# Of the sizes measured, variance ÷ mean square: below this they are too much alike to tell a slope.
+LEAST_SPREAD: Final = 0.01
 BESIDE_WEIGHT: Final = (
     0.05  # of the newest, in the moving means of what is measured beside the engine
 )
@@ -55,6 +57,7 @@ class Cost:
     _t: float = 0.0
     _nn: float = 0.0
     _nt: float = 0.0
+    _slope_ms: float = 0.0  # when the sizes last told one
 
     def measured(self, images: int, ms: float) -> None:
         """Takes in one batch: its size and its time in milliseconds.
@@ -68,6 +71,9 @@ class Cost:
         self._t = FORGETTING * self._t + ms
         self._nn = FORGETTING * self._nn + images * images
         self._nt = FORGETTING * self._nt + images * ms
+        spread = self._weight * self._nn - self._n * self._n
+        if spread > LEAST_SPREAD * self._nn * self._weight:
+            self._slope_ms = (self._weight * self._nt - self._n * self._t) / spread
 
     def beside(self, ms: float) -> None:
         """Takes in what a batch cost beside the engine, in milliseconds; part of the fixed cost.
@@ -87,17 +93,17 @@ class Cost:
 
     @property
     def image_ms(self) -> float:
-        """Milliseconds that one more image costs; positive once something was measured."""
-        spread = self._weight * self._nn - self._n * self._n
+        """Milliseconds that one more image costs; positive once something was measured.
+
+        While batches are all of one size, what was found before stands: else nothing would seem to be
+        gained by another size, and none would ever be tried again.
+        """
         through_origin = self._nt / self._nn if self._nn else 1.0
-        if (
-            spread <= 1e-6 * self._nn * self._weight
-        ):  # one size only: no slope to be seen
+        if not self._slope_ms:
             return through_origin
-        slope = (self._weight * self._nt - self._n * self._t) / spread
-        # Noise can tilt the line: it costs no less than a tenth of the mean, and no less than nothing
-        # to start a batch.
-        return min(max(slope, 0.1 * through_origin), through_origin)
+        # Noise can tilt the line: it costs no less than a fiftieth of the mean, and no less than
+        # nothing to start a batch.
+        return min(max(self._slope_ms, through_origin / 50), through_origin)
 
     @property
     def fixed_ms(self) -> float:
