@@ -70,6 +70,17 @@ def chosen(names: Sequence[str] | None) -> list[Peer]:
     return [PEERS[name] for name in names]
 
 
+def load(server: Server, given: Sequence[Expected], clients: int) -> Load:
+    """Clients that ask a peer as it wants to be asked, and understand what it answers."""
+
+    def agrees(one: Expected, sent: bytes, body: bytes) -> bool:
+        said = server.peer.answer(body)
+        return one.named(said.prediction, said.score)
+
+    post = server.peer.post
+    return Load(server.address, given, clients, post=post, agrees=agrees)
+
+
 @contextlib.asynccontextmanager
 async def rivals(
     setup: Setup, peers: Sequence[Peer], missing: dict[str, str]
@@ -98,12 +109,8 @@ async def rivals(
 
 
 def _rival(setup: Setup, peer: Peer, server: Server) -> Rival:
-    def agrees(one: Expected, sent: bytes, body: bytes) -> bool:
-        said = peer.answer(body)
-        return one.named(said.prediction, said.score)
-
-    load = Load(server.address, setup.given, CLIENTS, post=peer.post, agrees=agrees)
-    return Rival(peer.name, peer.title, load, Paused(server, setup.given[0]))
+    paused = Paused(server, setup.given[0])
+    return Rival(peer.name, peer.title, load(server, setup.given, CLIENTS), paused)
 
 
 def sweeps(peers: Sequence[Peer]) -> dict[str, Any]:
@@ -115,7 +122,7 @@ def sweeps(peers: Sequence[Peer]) -> dict[str, Any]:
             "date": known[peer.name].date,
             "versions": known[peer.name].versions,
             "tried": {
-                str(one.configuration): one.problem or round(one.median, 1)
+                str(one.configuration): one.flaw or round(one.median, 1)
                 for one in known[peer.name].tried
             },
         }

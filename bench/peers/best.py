@@ -27,6 +27,11 @@ class Tried(msgspec.Struct, frozen=True):
     errors: int = 0
     problem: str = ""
 
+    @property
+    def flaw(self) -> str:
+        """Why it cannot be the best, or nothing."""
+        return self.problem or (f"{self.errors} errors" if self.errors else "")
+
 
 class Sweep(msgspec.Struct, frozen=True):
     """One peer's.
@@ -51,7 +56,7 @@ def choose(tried: Mapping[Configuration, Tried] | tuple[Tried, ...]) -> Configur
         ValueError: there is none.
     """
     given = tried.values() if isinstance(tried, Mapping) else tried
-    sound = [one for one in given if not one.errors and not one.problem and one.median]
+    sound = [one for one in given if one.median and not one.flaw]
     if not sound:
         raise ValueError("no configuration ran without an error")
     return max(sound, key=lambda one: one.median).configuration

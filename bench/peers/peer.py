@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 
-from bench.connection import HEAD_END, Address, Form
+from bench.connection import Address, Form, Post, Raw
 from common.settings import Settings, usable_cores
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -74,34 +74,6 @@ class Job:
         return msgspec.json.decode(os.environ[JOB], type=cls)
 
 
-class Post(Protocol):
-    """Makes requests of one kind of file."""
-
-    def parts(self, data: bytes) -> tuple[bytes, ...]:
-        """A request for `bench.connection.Connection.send`."""
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Posts files as the body, nothing around them."""
-
-    address: Address
-    path: str
-    media_type: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-    def parts(self, data: bytes) -> tuple[bytes, bytes]:
-        """A request for `bench.connection.Connection.send`."""
-        more = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
-        head = (
-            f"POST {self.path} HTTP/1.1\r\n"
-            f"Host: {self.address.host}:{self.address.port}\r\n"
-            f"Content-Type: {self.media_type}\r\n{more}"
-            f"Content-Length: {len(data)}"
-        )
-        return head.encode() + HEAD_END, data
-
-
 class Answer(msgspec.Struct):
     """What every peer answers, among whatever else."""
 
@@ -153,12 +125,8 @@ class Peer:
         Raises:
             msgspec.MsgspecError: it is no answer.
         """
-        found = msgspec.json.decode(body)
-        if isinstance(found, list):  # a batch of one
-            found = found[0]
-        if isinstance(found, dict) and "outputs" in found:  # Triton's protocol
-            found = {one["name"]: one["data"][0] for one in found["outputs"]}
-        return msgspec.convert(found, Answer)
+        found = msgspec.json.decode(body, type=Answer | list[Answer])
+        return found[0] if isinstance(found, list) else found  # a batch of one
 
     def command(
         self, configuration: Configuration, port: int, settings: Settings

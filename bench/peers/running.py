@@ -57,8 +57,11 @@ class Server:
         return self.folder / "server.log"
 
     def pids(self) -> list[int]:
-        """All its processes."""
-        return [one.pid for one in psutil.Process(self.pid).children(recursive=True)]
+        """All its processes; none once it has ended."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            keeper = psutil.Process(self.pid)
+            return [one.pid for one in keeper.children(recursive=True)]
+        return []
 
     def pause(self) -> None:
         """Stops all its processes; they take no processor time until `resume`."""
@@ -158,7 +161,10 @@ async def _answers(server: Server, right: Expected) -> None:
         body := await _first_answer(server, right.picture)
     ) is None:
         await asyncio.sleep(POLL_S)
-    said = server.peer.answer(body)
+    try:
+        said = server.peer.answer(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise StartError(f"{server.peer.name} says {body[:100]!r}") from None
     if said.prediction != right.label or abs(said.score - right.score) > TOLERANCE:
         raise StartError(
             f"{server.peer.name} says {said.prediction} {said.score:.4f}, "

@@ -3,7 +3,8 @@
 All candidates of a peer run at once, and all but the one that is measured are stopped (SIGSTOP), so that
 they can be taken in turns: a machine's speed drifts from minute to minute. Measured: whole requests, as in
 `bench.throughput`; every answer is compared with the right one. A candidate that does not start, or that
-answers wrong or not at all, does not count.
+answers wrong or not at all, even once, does not count. Each peer is written when all its rounds were taken:
+an interrupted run keeps those before.
 """
 
 import argparse
@@ -11,23 +12,23 @@ import asyncio
 import contextlib
 import datetime
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 
 from bench import pictures
-from bench.clients import Expected, Load
+from bench.beside import Paused, load
+from bench.clients import Expected
 from bench.peers import best
 from bench.peers.best import Sweep, Tried
 from bench.peers.catalogue import PEERS
-from bench.peers.peer import CORES, Configuration, Peer
-from bench.peers.running import Server, running
+from bench.peers.peer import CORES, Peer
+from bench.peers.running import running
+from bench.peers.trial import Trial
 from bench.throughput import expected
 from common.errors import StartError
 from common.settings import Settings
@@ -37,62 +38,6 @@ _VERSIONS: Final = """
 import importlib.metadata, json, sys
 print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:]}))
 """
-
-
-@dataclass(frozen=True)
-class Asked(Expected):
-    """A picture and its right answer, from this peer."""
-
-    peer: Peer
-
-    def agrees(self, body: bytes) -> bool:
-        """Whether it is."""
-        said = self.peer.answer(body)
-        same = Expected(self.picture, self.label, self.score)
-        plain = {"success": True, "prediction": said.prediction, "score": said.score}
-        return same.agrees(msgspec.json.encode(plain))
-
-
-class PeerLoad(Load):
-    """Clients that speak to a peer as it wants to be asked."""
-
-    def __init__(self, server: Server, given: Sequence[Expected], clients: int) -> None:
-        peer, address = server.peer, server.address
-        asked = [Asked(one.picture, one.label, one.score, peer) for one in given]
-        super().__init__(address, asked, clients)
-        kinds = {one.picture.media_type for one in given}
-        posts = {kind: peer.post(address, kind) for kind in kinds}
-        cast(dict[str, Any], self._forms).update(posts)
-
-
-@dataclass
-class Trial:
-    """A candidate while it is tried."""
-
-    configuration: Configuration
-    server: Server | None = None
-    load: PeerLoad | None = None
-    problem: str = ""
-
-    def __post_init__(self) -> None:
-        self.rates: list[float] = []
-        self.errors = 0
-
-    async def round(self, seconds: float) -> None:
-        """Measures it once; stopped before and after."""
-        if self.server is None or self.load is None:
-            return
-        self.server.resume()
-        seen = await self.load.round(seconds)
-        self.server.pause()
-        self.rates.append(round(seen.rate, 1))
-        self.errors += seen.errors + seen.wrong
-
-    def found(self) -> Tried:
-        """What came of it."""
-        median = round(statistics.median(self.rates), 1) if self.rates else 0.0
-        rates = tuple(self.rates)
-        return Tried(self.configuration, rates, median, self.errors, self.problem)
 
 
 async def sweep(
@@ -112,6 +57,7 @@ async def sweep(
     trials = [Trial(one) for one in peer.candidates]
     async with contextlib.AsyncExitStack() as stack:
         for trial in trials:
+            say(f"{peer.title}: starting {trial.configuration} ...")
             try:
                 server = await stack.enter_async_context(
                     running(peer, trial.configuration, settings)
@@ -120,11 +66,11 @@ async def sweep(
                 trial.problem = str(error)
                 continue
             server.pause()
-            trial.server, trial.load = server, PeerLoad(server, given, clients)
-            stack.callback(trial.load.close)
+            trial.begin(Paused(server, given[0]), load(server, given, clients))
         for number in range(rounds):
             for trial in trials if number % 2 == 0 else reversed(trials):
                 await trial.round(seconds)
+                say(f"{peer.title}, round {number + 1} of {rounds}: {trial}")
     tried = tuple(trial.found() for trial in trials)
     show(peer, tried)
     now = datetime.datetime.now(datetime.UTC)
@@ -151,6 +97,11 @@ def versions(peer: Peer) -> dict[str, str]:
     return found
 
 
+def say(line: str) -> None:
+    """Prints it with the time, at once."""
+    print(f"{datetime.datetime.now():%H:%M:%S} {line}", flush=True)
+
+
 def main() -> int:
     options = _parse()
     settings = Settings.load()
@@ -158,22 +109,24 @@ def main() -> int:
     given = expected(litert, pictures.load(options.images))
     failed = False
     for name in options.names or PEERS:
+        work = sweep(
+            PEERS[name],
+            given,
+            settings,
+            seconds=options.seconds,
+            rounds=options.rounds,
+            clients=options.clients,
+        )
         try:
-            found = asyncio.run(
-                sweep(
-                    PEERS[name],
-                    given,
-                    settings,
-                    seconds=options.seconds,
-                    rounds=options.rounds,
-                    clients=options.clients,
-                )
-            )
+            found = asyncio.run(work)
         except ValueError as error:
             print(f"{name}: {error}", file=sys.stderr)
             failed = True
             continue
-        best.save({name: found})
+        except KeyboardInterrupt:
+            print(f"{name}: interrupted; those before it are kept", file=sys.stderr)
+            return 130
+        best.save({name: found}, options.out)
     return 1 if failed else 0
 
 
@@ -183,6 +136,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--images", type=Path, help="a folder; default: cut-outs of photographs"
     )
+    parser.add_argument("--out", type=Path, default=best.FILE, help="where it goes")
     parser.add_argument("--seconds", type=float, default=3.0, help="a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=32)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.beside import chosen, rivals, sweeps
+from bench.peers import best
+from bench.peers.best import Sweep, Tried
 from bench.peers.catalogue import PEERS
 from bench.setup import Setup
 from common.settings import Settings
@@ -37,3 +39,15 @@ def test_what_was_tried_for_a_peer_is_told_with_its_best() -> None:
     }
     assert len(rates) > 1
     assert max(rates, key=rates.__getitem__) == sweep["best"]
+
+
+def test_a_configuration_that_erred_is_told_of_without_a_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mosec = PEERS["mosec"]
+    good, bad = mosec.candidates[:2]
+    tried = (Tried(good, (9.0,), 9.0), Tried(bad, (99.0,), 99.0, errors=32))
+    found = {"mosec": Sweep(good, tried, {}, 2, "2026-01-01")}
+    monkeypatch.setattr(best, "load", lambda: found)
+    (sweep,) = sweeps([mosec]).values()
+    assert sweep["tried"] == {str(good): 9.0, str(bad): "32 errors"}
