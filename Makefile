@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 STAMP = $(VENV)/.$(1)-$(shell cksum requirements/$(1).txt | cut -d' ' -f1)
 RUN := $(call STAMP,run)
 DEV := $(call STAMP,dev)
-PEERS := .venv-peers
 PACKAGES := common gateway inference
 CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
@@ -38,12 +37,16 @@ $(DEV): $(RUN)
 	@rm -f $(VENV)/.dev-* && touch $@
 
 # Apart from the rest: the peers want hundreds of packages, and none of them may decide what Pictor runs with.
-PEERS_STAMP := $(PEERS)/.peers-$(shell cksum requirements/peers.txt | cut -d' ' -f1)
-setup-peers: $(PEERS_STAMP) ## the products that Pictor is measured beside, in .venv-peers; 2 GB
-$(PEERS_STAMP): $(DEV)
-	@echo "Installing the peers into $(PEERS) ..."
-	@$(BIN)/python -m venv --clear $(PEERS)
-	@$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python --require-hashes -r requirements/peers.txt
+# Triton's build starts with Debian's own Python 3.11 alone; where that is missing, Triton is left out.
+PEERS_STAMP = .venv-$(1)/.$(1)-$(shell cksum requirements/$(1).txt | cut -d' ' -f1)
+TRITON_PYTHON := /usr/bin/python3.11
+PEERS := $(call PEERS_STAMP,peers) $(if $(wildcard $(TRITON_PYTHON)),$(call PEERS_STAMP,peers-triton))
+setup-peers: $(PEERS) ## the products that Pictor is measured beside, in .venv-peers and .venv-peers-triton
+$(PEERS): | $(DEV)
+	@echo "Installing into $(@D) ..."
+	@$(BIN)/uv venv --quiet --clear --python $(if $(findstring triton,$@),$(TRITON_PYTHON),$(BIN)/python) $(@D)
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(@D)/bin/python \
+	  -r requirements/$(@D:.venv-%=%).txt
 	@touch $@
 
 run: $(RUN) ## setup, then server, workers and gateway; prints the address when ready; Ctrl-C ends it
@@ -114,6 +117,7 @@ lock: $(DEV) ## the lock files anew, from pyproject.toml
 	$(LOCK) $(PINNED) --extra gateway --extra embedded --extra test -o requirements/gateway-test.txt
 	$(LOCK) $(PINNED) --extra inference --extra embedded --extra test -o requirements/inference-test.txt
 	$(LOCK) $(PINNED) --extra inference --extra embedded --extra peers -o requirements/peers.txt
+	$(LOCK) --extra peers-triton -o requirements/peers-triton.txt
 
 clean: ## removes what was installed and cached, never your data
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-peers .venv-peers-triton .mypy_cache .ruff_cache .pytest_cache

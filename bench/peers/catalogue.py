@@ -5,7 +5,7 @@ The first candidate of each is what its documentation and a machine's cores sugg
 
 from typing import Final
 
-from bench.peers.peer import CORES, Configuration, Peer
+from bench.peers.peer import CORES, ROOT, Configuration, Peer
 
 # An engine of one thread on each core is what a CPU likes best (FINDINGS of every layout tried); one of
 # all threads, and batches, are what a GPU would want and documentations praise.
@@ -111,7 +111,24 @@ _CLASSIC: Final = Peer(
     packages=("flask", "gunicorn", "tensorflow-cpu", "keras"),
 )
 
+_TRITON: Final = Peer(
+    name="triton",
+    title="Triton, LiteRT",
+    engine="litert",
+    upload="raw",
+    path="/v2/models/pictures/infer",
+    module="bench.peers.triton_server",
+    candidates=(_EACH, Configuration(CORES + 1, 1), _ONE, *_BATCHES),
+    modules=("pytriton",),
+    packages=("nvidia-pytriton", "ai-edge-litert"),
+    headers=(("Inference-Header-Content-Length", "0"),),  # the body is the picture
+    interpreter=ROOT / ".venv-peers-triton" / "bin" / "python",
+)
+
 PEERS: Final = {
     one.name: one
-    for one in (_MOSEC, _LITSERVE, _LITSERVE_TENSORFLOW, _BENTOML, _RAY, _CLASSIC)
+    for one in (
+        *(_MOSEC, _LITSERVE, _LITSERVE_TENSORFLOW, _BENTOML, _RAY, _TRITON),
+        _CLASSIC,
+    )
 }

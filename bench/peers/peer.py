@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from bench.connection import Address, Form, Post, Raw
+from bench.peers import kserve
 from common.settings import Settings, usable_cores
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -125,6 +126,8 @@ class Peer:
         Raises:
             msgspec.MsgspecError: it is no answer.
         """
+        if kserve.is_answer(body):
+            return msgspec.convert(kserve.outputs(body), Answer)
         found = msgspec.json.decode(body, type=Answer | list[Answer])
         return found[0] if isinstance(found, list) else found  # a batch of one
 
