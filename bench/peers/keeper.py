@@ -2,7 +2,7 @@
 
 Some servers start processes that leave their tree and their session. Here these fall to the keeper,
 which kills every descendant when the command ends, when it is told to stop, and when whoever started
-it dies.
+it dies; and removes the shared memory that they had, which would stay as long as the machine runs.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -17,6 +18,7 @@ import psutil
 from common.parent import PARENT_VARIABLE, end_with_parent
 
 PR_SET_CHILD_SUBREAPER: Final = 36  # <linux/prctl.h>
+SHARED: Final = "/dev/shm/"
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
@@ -51,12 +53,25 @@ def _reap(child: int) -> int | None:
 
 def _end_all() -> None:
     """Kills every descendant, also one that is stopped or was started meanwhile."""
+    shared: set[Path] = set()
     with contextlib.suppress(ChildProcessError):  # nobody is left
         while True:
             for one in psutil.Process().children(recursive=True):
+                shared |= _shared(one.pid)
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
             os.waitpid(-1, 0)
+    for path in shared:
+        path.unlink(missing_ok=True)
+
+
+def _shared(pid: int) -> set[Path]:
+    """The files in SHARED that a process has mapped; none if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines()
+    except OSError:
+        return set()
+    return {Path(line[line.index(SHARED) :]) for line in lines if f" {SHARED}" in line}
 
 
 if __name__ == "__main__":
