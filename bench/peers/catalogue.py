@@ -118,7 +118,13 @@ _TRITON: Final = Peer(
     upload="raw",
     path="/v2/models/pictures/infer",
     module="bench.peers.triton_server",
-    candidates=(_EACH, Configuration(CORES + 1, 1), _ONE, *_BATCHES),
+    candidates=(
+        _EACH,
+        Configuration(CORES, 1, fast=True),
+        _ONE,
+        *(Configuration(CORES, 1, n, n / 2, fast=True) for n in (2, 4, 8)),
+        Configuration(CORES, 1, 4, 2),
+    ),
     modules=("pytriton",),
     packages=("nvidia-pytriton", "ai-edge-litert"),
     headers=(("Inference-Header-Content-Length", "0"),),  # the body is the picture
