@@ -32,14 +32,15 @@ from bench.system import system
 from bench.throughput import expected
 from common.errors import StartError
 from common.settings import Settings
+from gateway.channels import SPARE, UNSUBSCRIBE_AT
 
 SAMPLE_S: Final = 2.0
 WARM_UP: Final = 300  # requests, at most; pools and caches are filled then
 MOST_GROWTH: Final = 1.0  # MB a 1,000 requests
 LEAST_SAMPLES: Final = 8  # for a slope
 SETTLE_S: Final = 15.0  # beyond the time that results live
-# What need not be back exactly. Channels are given up sixteen at a time (`gateway.replies`).
-SLACK: Final = {"subscriptions": 15}
+# What need not be back exactly: channels are asked for and given up several at a time.
+SLACK: Final = {"subscriptions": SPARE + UNSUBSCRIBE_AT}
 # These are judged by their slope, not by where they end.
 SLOPES: Final = "memory MB"
 # A pool of threads grows to its bound and stays; a leak would show as a slope.
