@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 # A larger batch must bring at least this share of the best rate to be worth its longer wait.
-GOOD_ENOUGH: Final = 0.97
+GOOD_ENOUGH: Final = 0.99
 # Of the images run while both lanes have work, the least share that is bulk's.
 BULK_SHARE: Final = 0.1
 # Batches of one worker ahead of an image that has just been added: one with the engine, one decoded.

@@ -7,10 +7,10 @@ from typing import Final
 
 from bench.peers.peer import CORES, ROOT, Configuration, Peer
 
-# An engine of one thread on each core is what a CPU likes best (FINDINGS of every layout tried); one of
+# An engine of one thread on each core is what a CPU likes best (`make calibrate` shows by how much); one of
 # all threads, and batches, are what a GPU would want and documentations praise.
 _BATCHES: Final = tuple(
-    Configuration(CORES, 1, n, wait) for n, wait in ((2, 1), (4, 2), (8, 5))
+    Configuration(CORES, 1, n, wait) for n, wait in ((2, 1), (4, 2), (8, 5), (16, 8))
 )
 _ONE: Final = Configuration(1, CORES)
 _EACH: Final = Configuration(CORES, 1)
@@ -41,6 +41,7 @@ _LITSERVE: Final = Peer(
         Configuration(CORES, 1, fronts=1, fast=True),
         _ONE,
         *_BATCHES,
+        Configuration(CORES, 1, 8, 5, fast=True),
     ),
     modules=("litserve", "multipart"),
     packages=("litserve", "ai-edge-litert"),
@@ -93,6 +94,7 @@ _RAY: Final = Peer(
         Configuration(CORES, 1, fast=True),
         _ONE,
         Configuration(CORES, 1, 4, 2),
+        Configuration(CORES, 1, 4, 2, fast=True),
     ),
     modules=("ray", "ray.serve"),
     packages=("ray", "ai-edge-litert"),
