@@ -74,8 +74,8 @@ class Body:
 
     def _counted(self, message: Message) -> Message:
         if message["type"] == "http.request":
-            self._count(len(message.get("body", b"")))
             self._complete = not message.get("more_body", False)
+            self._count(len(message.get("body", b"")))
         return message
 
     def _count(self, size: int) -> None:
@@ -84,6 +84,13 @@ class Body:
         if self._traffic.received > self._traffic.most_bytes:
             raise Busy(retry_after_s=1)
 
+    async def rest(self) -> Message:
+        """The next message of a body that was refused: counted as nobody's, since nobody keeps it."""
+        if self._complete:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return await self._receive()
+
     def release(self) -> None:
         """The request has been answered; its bytes are held no more."""
         self._traffic.received -= self.received
+        self.received = 0

@@ -6,6 +6,7 @@ That costs Redis and this process one command for half of them, instead of one a
 """
 
 import asyncio
+import time
 from collections import deque
 from typing import Final
 
@@ -46,6 +47,7 @@ class Channels:
         spare = self._spare[partition]
         if spare and self._listening:
             waiter = spare.popleft()
+            waiter.since = time.monotonic()
         else:
             waiter = Waiter(wire.new_id_in(partition))
             self._subscribe(waiter)

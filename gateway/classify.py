@@ -24,14 +24,24 @@ class Receipt:
     timing_ms: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Upload:
-    """A request with a picture: the whole body, and what came before it."""
+    """A request with a picture: the whole body, until it is taken, and what came before it."""
 
     service: Service
     exchange: Exchange
     scope: Scope
-    body: bytes
+    body: bytes | None
+
+    @property
+    def left(self) -> bool:
+        """Its client has left before the body was whole, or the body was taken."""
+        return self.body is None
+
+    def take(self) -> bytes:
+        """The body, once: what is cut out of a form is a copy, and large ones are not held twice."""
+        body, self.body = self.body, None
+        return body or b""
 
     def headers(self, name: bytes) -> list[str]:
         """All headers of this name, in lower case as ASGI has them."""
@@ -96,7 +106,7 @@ def _image(upload: Upload, lane: Lane, *, keep: bool) -> tuple[bytes, float]:
     uploaded_s = time.monotonic() - upload.exchange.started
     metrics.UPLOAD.observe(uploaded_s)
     content_type = next(iter(upload.headers(CONTENT_TYPE)), "")
-    image = uploads.image_of(content_type, upload.body)
+    image = uploads.image_of(content_type, upload.take())
     if len(image) > here.settings.max_upload_bytes:
         raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
     here.admission.confirm(lane, here.settings.patience_s(lane, keep=keep))

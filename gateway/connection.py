@@ -45,6 +45,22 @@ class Http1(H11Protocol):
             )
         await super()._create_stream(request)
 
+    @property
+    def _all_read(self) -> bool:
+        """The request is here; else its answer may come long before its connection can be used again."""
+        return self.connection.their_state is not h11.SEND_BODY
+
+    async def _close_stream(self) -> None:
+        """Its app reads no more: what it has not read is dropped, so that its end finds room in the queue.
+
+        Hypercorn waits for that room, and for ever where a body came in more pieces than it holds.
+        """
+        if self.stream is not None:
+            unread: asyncio.Queue[Any] = cast(Any, self.stream).app_put.__self__
+            while not unread.empty():
+                unread.get_nowait()
+        await super()._close_stream()
+
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         """Head and body of an answer go in one write, where they come together."""
         try:
@@ -53,7 +69,7 @@ class Http1(H11Protocol):
             if self.connection.their_state != h11.ERROR:
                 raise
             return
-        if isinstance(event, h11.Response):
+        if isinstance(event, h11.Response) and self._all_read:
             self._head = data
             return
         data, self._head = self._head + data, b""

@@ -35,7 +35,7 @@ class Direct:
         self._handlers = handlers
 
     async def __call__(self, scope: Scope, receive: Body, send: Send) -> None:
-        """Handles one connection event."""
+        """Handles one connection event; raises what its body does (`gateway.body`)."""
         handler = None
         if scope["type"] == "http" and scope["method"] == "POST":
             handler = self._handlers.get(scope["path"])
@@ -43,11 +43,10 @@ class Direct:
             await self._app(scope, receive, send)
             return
         exchange: Exchange = scope["state"]["exchange"]
+        upload = Upload(self._service, exchange, scope, await receive.whole())
+        if upload.left:
+            return
         try:
-            body = await receive.whole()
-            if body is None:
-                return
-            upload = Upload(self._service, exchange, scope, body)
             reply = await until_left(handler(upload), receive)
         except ClientLeft:
             return

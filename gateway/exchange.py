@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from common.errors import RequestError
+from common.errors import LengthRequired, RequestError
 from common.settings import MEGABYTE
 from gateway import metrics, problems
 from gateway.access import NOBODY, Caller
@@ -108,6 +108,8 @@ class Sender:
             for name, value in reply.headers.items()
         ]
         headers.append((b"content-length", str(len(reply.body)).encode()))
+        if isinstance(error, LengthRequired):  # RFC 9112, 6.1: it may have two lengths
+            headers.append((b"connection", b"close"))
         await self.send(
             {"type": "http.response.start", "status": reply.status, "headers": headers}
         )

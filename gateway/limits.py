@@ -9,7 +9,7 @@ import time
 from typing import Final, cast
 from urllib.parse import parse_qs
 
-from common.errors import Busy, LengthRequired, RequestError, TooLarge
+from common.errors import Busy, LengthRequired, RequestError, TooLarge, TooSlow
 from common.keys import LANES, Lane
 from common.settings import Settings
 from gateway import metrics
@@ -24,6 +24,7 @@ KEEPS: Final = "/v1/classify"
 UPLOADS: Final = frozenset({"/", "/predict", KEEPS})
 FORM_OVERHEAD_BYTES: Final = 64 * 1024  # what a form adds to its file
 LARGEST_FORM_BYTES: Final = 64 * 1024  # of a request that carries no picture
+MOST_PARAMETERS: Final = 50  # of a query
 LONGEST_LENGTH: Final = 19  # digits; more is more than anybody has
 
 
@@ -74,8 +75,11 @@ class Limits:
         try:
             await self._app(scope, body, sender.send)
         except RequestError as error:  # of its body, which the app does not read itself
+            body.release()
             if not sender.started:
-                await sender.refuse(error, None)
+                # Who is too slow is not waited for; others may be in the middle of sending.
+                slow = isinstance(error, TooSlow)
+                await sender.refuse(error, None if slow else body.rest)
         finally:
             body.release()
             traffic.leave()
@@ -116,5 +120,9 @@ def _content_length(scope: Scope, headers: dict[bytes, bytes]) -> int:
 
 
 def _lane(scope: Scope) -> Lane:
-    given = parse_qs(scope["query_string"].decode("latin-1")).get("lane", [""])[0]
+    query = scope["query_string"].decode("latin-1")
+    try:
+        given = parse_qs(query, max_num_fields=MOST_PARAMETERS).get("lane", [""])[0]
+    except ValueError:  # the route will say what is wrong with it
+        given = ""
     return next((lane for lane in LANES if lane == given), "interactive")

@@ -4,15 +4,16 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from common import keys, logs, wire
 from common.connections import Keeper
 from common.errors import RequestLost
-from common.link import Command
+from common.link import Command, ReplyError
 
 CHUNK: Final = 256  # keys an MGET
 NONE_LEFT: Final = (sys.maxsize, 0)  # an empty stream: all that were in it are gone
+NONE_KNOWN: Final = (0, 0)  # to be gone
 
 log = logs.get(__name__)
 
@@ -86,8 +87,9 @@ class Waiter:
 async def read(link: Keeper, waiters: Sequence[Waiter]) -> None:
     """Reads the result keys of these waiters, and tells those whose entry is surely gone.
 
-    Entries leave a stream in any order but enter it in that of their ids: one older than the first
-    that is left, without a result, was lost with its stream (a flush), and is not waited for.
+    Entries are delivered in the order of their ids: one older than the oldest that is pending, without
+    a result, was lost with its stream (a flush), and is not waited for. No entry is read for that, since
+    each holds a picture. Results are read last: what ended after the look at its stream has one.
 
     Raises:
         LinkLost, ReplyError: Redis did not answer.
@@ -97,22 +99,37 @@ async def read(link: Keeper, waiters: Sequence[Waiter]) -> None:
         # Before the command is sent: what is added later may not be in the reply.
         added = {waiter.id for waiter in chunk if waiter.entry_id is not None}
         streams = sorted({waiter.stream for waiter in chunk if waiter.stream})
-        commands: list[Command] = [
-            ("MULTI",),
-            ("MGET", *(waiter.channel for waiter in chunk)),
-            *(("XRANGE", stream, "-", "+", "COUNT", 1) for stream in streams),
-            ("EXEC",),
-        ]
-        found, *firsts = (await link.calls(commands))[-1]
+        commands: list[Command] = []
+        for stream in streams:
+            commands += [("XLEN", stream), ("XPENDING", stream, keys.GROUP)]
+        commands.append(("MGET", *(waiter.channel for waiter in chunk)))
+        *looks, found = await link.replies(commands)
+        if isinstance(found, ReplyError):
+            raise found
         oldest = {
-            name: order(entries[0][0]) if entries else NONE_LEFT
-            for name, entries in zip(streams, firsts, strict=True)
+            name: _oldest(length, pending)
+            for name, length, pending in zip(
+                streams, looks[::2], looks[1::2], strict=True
+            )
         }
         for waiter, data in zip(chunk, found, strict=True):
             if data is not None:
                 waiter.take(data)
             elif waiter.id in added and waiter.order < oldest[waiter.stream]:
                 waiter.lose()
+
+
+def _oldest(length: Any, pending: Any) -> tuple[int, int]:
+    """What is older than this has left its stream; from the replies to XLEN and XPENDING."""
+    if isinstance(length, ReplyError):
+        raise length
+    if length == 0:
+        return NONE_LEFT
+    if isinstance(pending, ReplyError):
+        if pending.kind != "NOGROUP":  # a worker is about to make it
+            raise pending
+        return NONE_KNOWN
+    return order(pending[1]) if pending[1] else NONE_KNOWN
 
 
 def order(entry_id: bytes) -> tuple[int, int]:

@@ -59,8 +59,10 @@ async def index() -> str:
 @page.post("/")
 async def post_index() -> str:
     """Classifies the picture of the form and shows it with its answer."""
-    body = cast(bytes, await request.get_data(cache=False))
-    upload = Upload(service(), exchange(), cast(Scope, request.scope), body)
+    upload = Upload(
+        *(service(), exchange(), cast(Scope, request.scope)),
+        cast(bytes, await request.get_data(cache=False)),
+    )
     receipt = await classify(upload, thumbnail_px=THUMBNAIL_PX)
     return await _index(answer=_answer(receipt))
 

@@ -179,6 +179,8 @@ async def test_a_body_of_unknown_length_is_refused(
     call = await Call(path=path, headers=headers).through(limits)
     assert call.status == (302 if path in ("/", "/feedback") else 411)
     assert app.called == 0
+    # Whoever goes by the other length would take the rest for a request (RFC 9112, 6.1).
+    assert call.answer["connection"] == "close"
 
 
 async def test_a_body_of_unknown_length_over_http_2_is_refused(limits: Limits) -> None:
@@ -355,6 +357,8 @@ async def test_who_would_exceed_the_bound_in_mid_body_is_refused_there(
         call.pause = True
     await asyncio.gather(*(call.through(limits) for call in calls))
     assert sorted(call.status for call in calls) == [200, 429]
+    # Both are read to their ends: who still sends hears why only if nothing is left unread.
+    assert all(call.received == len(call.body) for call in calls)
     assert (await large(900_000).through(limits)).status == 200
 
 

@@ -32,6 +32,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
+    elif scope["path"] == "/elsewhere":  # as a page's form is refused: without a body
+        await send({"type": "http.response.start", "status": 302, "headers": []})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        while (await receive())["more_body"]:
+            pass
+        await send({"type": "http.response.body", "body": b""})
     elif scope["path"] in ANSWERS:
         body = ANSWERS[scope["path"]]
         headers = [(b"content-length", str(len(body)).encode())]
@@ -98,6 +104,33 @@ async def test_a_connection_on_which_another_request_waits_ends_with_its_client_
     async with asyncio.timeout(WITHIN_S):
         while running._connections:
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", ["/", "/slow"])
+async def test_a_body_in_more_pieces_than_are_read_keeps_no_connection(
+    port: int, running: Server, path: str
+) -> None:
+    """Whether its app has answered without reading it, or waits for its client to leave."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head.encode() + b"1\r\na\r\n" * 1000)
+    writer.write_eof()
+    async with asyncio.timeout(WITHIN_S):
+        await reader.read()
+        while running._connections:
+            await asyncio.sleep(0.05)
+    writer.close()
+
+
+async def test_who_is_refused_within_a_body_hears_so_at_once(port: int) -> None:
+    """Even if the answer has no body, and only ends once the request does."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    writer.write(head + b"12")
+    async with asyncio.timeout(WITHIN_S):
+        assert b"302" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"34")
+        writer.close()
 
 
 async def test_who_does_not_read_an_answer_is_cut_off(

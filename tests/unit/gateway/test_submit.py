@@ -272,6 +272,38 @@ async def test_a_request_that_redis_lost_is_told_at_once(gateway: Gateway) -> No
             await waiting
 
 
+async def test_what_is_older_than_all_that_is_pending_is_lost(gateway: Gateway) -> None:
+    """Entries are delivered in order: after a flush the stream is there again, with others in it."""
+    waiting = gateway.submit(replace(JOB, deadline_s=60))
+    entry = await gateway.entry()
+    await gateway.link.call("XADD", STREAM, "*", "another", "entry")
+    await gateway.link.call("XDEL", STREAM, entry.id)
+    await gateway.link.call("XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM")
+    group = ("GROUP", GROUP, "w", "STREAMS", STREAM, ">")
+    assert await gateway.link.call("XREADGROUP", *group)
+    with pytest.raises(errors.RequestLost):
+        async with asyncio.timeout(5):
+            await waiting
+
+
+async def test_to_look_for_results_no_entry_is_read(
+    gateway: Gateway, flushed_redis_url: str
+) -> None:
+    """Each holds a picture of up to 20 MB, and whoever fails or is late has a look."""
+    monitor = await Link.open(flushed_redis_url, make=Monitor)
+    assert isinstance(monitor, Monitor)
+    await monitor.call("MONITOR")
+    waiting = gateway.submit(replace(JOB, deadline_s=2))
+    entry = await gateway.entry()
+    with pytest.raises(errors.DeadlinePassed):
+        await waiting
+    looked = monitor.position(b"MGET", entry.request.id)
+    ranges = [line for line in monitor.lines if b"XRANGE" in line]
+    monitor.close()
+    assert looked >= 0
+    assert len(ranges) <= 1  # this test's own
+
+
 async def test_what_redis_lost_among_others_is_found_after_a_reconnect(
     unswept: Gateway,
 ) -> None:
