@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,7 +18,7 @@ from bench.figures import Found, ratio
 from bench.interleave import Side, in_turns
 from bench.pictures import JPEG_START, Picture
 from bench.server import Server
-from bench.setup import CLIENTS, Seen, Setup, closed, noted, rates
+from bench.setup import CLIENTS, Seen, Setup, closed, costs, noted, rates
 from bench.subject import HELD, Process, answering
 from bench.system import free_port
 from common.settings import Settings
@@ -106,13 +105,3 @@ async def alone(setup: Setup) -> Found:
     found.figures.append(ratio("gateway", rates(found, GATEWAY), rates(found, ECHO)))
     found.notes += [costs(name, found) for name in (GATEWAY, ECHO)]
     return found
-
-
-def costs(name: str, found: Found) -> str:
-    """Which part took how much processor time for a request, medians of the rounds."""
-    rounds = found.rounds[name]
-    each = [
-        f"{part} {statistics.median(one['server_parts_ms'][part] for one in rounds):.2f} ms"
-        for part in rounds[0].get("server_parts_ms", {})
-    ]
-    return f"Processor time a request, {name}: {', '.join(each)}."

@@ -4,6 +4,7 @@ All under 32 connections, with the same pictures and the same clients (`bench.cl
 """
 
 import asyncio
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ from bench.setup import (
     Setup,
     Subject,
     closed,
+    costs,
     median_rate,
     noted,
     rates,
@@ -76,6 +78,7 @@ async def throughput(
     noted(found, seen)
     setup.rate = median_rate(found, PICTOR)
     ours = rates(found, PICTOR)
+    found.notes += _profile(found, [PICTOR, *(one.title for one in rivals)])
     if limit is not None:
         found.figures.append(ratio("limit", ours, rates(found, LIMIT)))
         found.notes += _shared(found)
@@ -136,6 +139,19 @@ async def known(address: Address, given: Sequence[Expected]) -> int:
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
     return count
+
+
+def _profile(found: Found, servers: Sequence[str]) -> list[str]:
+    """What an image costs each, in processor time; the limit is the least it can cost with this engine."""
+    lines = []
+    if LIMIT in found.rounds:
+        each_ms = [1000 * one["cores"] / one["rate"] for one in found.rounds[LIMIT]]
+        least_ms = statistics.median(each_ms)
+        lines.append(f"Processor time an image, {LIMIT}: {least_ms:.2f} ms.")
+    for name in servers:
+        if all("server_parts_ms" in one for one in found.rounds[name]):
+            lines.append(costs(name, found))
+    return lines
 
 
 def _limited(limit: Limit, way: Way, seconds: float) -> Side[Seen]:

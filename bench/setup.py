@@ -86,3 +86,15 @@ def rates(found: Found, name: str) -> list[float]:
 def median_rate(found: Found, name: str) -> float:
     """Of its rounds."""
     return statistics.median(rates(found, name))
+
+
+def costs(name: str, found: Found) -> str:
+    """Which part took how much processor time for a request, medians of the rounds, the dearest first."""
+    rounds = [one.get("server_parts_ms", {}) for one in found.rounds[name]]
+    each = {
+        part: statistics.median(one.get(part, 0.0) for one in rounds)
+        for part in rounds[0]
+    }
+    dearest = sorted(each.items(), key=lambda one: -one[1])
+    listed = ", ".join(f"{part} {ms:.2f} ms" for part, ms in dearest)
+    return f"Processor time a request, {name}: {sum(each.values()):.2f} ms; {listed}."

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bench import interleave
+from bench import interleave, spent
 from bench.connection import Address, Connection
 from bench.system import System, system
 from common.errors import StartError
@@ -57,12 +57,20 @@ class Process:
         await answering(self.address, self.path, READY_S, self.held)
 
 
+class Whole(Process):
+    """A whole Pictor, whose processor time is told by what it was for."""
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds of each part until now (`bench.spent`)."""
+        return spent.by_part(list(self.parts.values()))
+
+
 @contextlib.asynccontextmanager
 async def pictor(settings: Settings) -> AsyncIterator[tuple[System, Process]]:
     """A whole Pictor of the bench's own, and how it is stopped: Redis last, so that it goes on first."""
     async with system(settings) as running:
         parts = {"redis": running.server.pid, "gateway and workers": running.pid}
-        yield running, Process(Address.of(running.url), parts, "/readyz", HELD)
+        yield running, Whole(Address.of(running.url), parts, "/readyz", HELD)
 
 
 async def answering(
