@@ -66,7 +66,7 @@ BARS: Final[dict[str, Bar]] = {
     ),
     "cached": Bar("pictures known already (cached): rate ÷ uncached rate", 5),
     "large": Bar(
-        "ten pictures of 12 megapixels: decoder's time ÷ full-scale decoding",
+        "ten pictures of 12 megapixels: the decoder's processor time, in process ÷ that of full-scale decoding",
         0.5,
         at_least=False,
     ),

@@ -4,6 +4,7 @@ import pytest
 
 from bench.accuracy import Answer, Prediction, truth
 from bench.clients import Expected, Round
+from bench.figures import BARS
 from bench.pictures import Picture
 
 PICTURE = Picture("n02109961_Eskimo_dog.JPEG", b"\xff\xd8")
@@ -38,3 +39,7 @@ def test_percentiles_are_latencies_that_were_seen() -> None:
     seen = Round(2.0, latencies_ms=[float(n) for n in range(100, 0, -1)])
     assert seen.rate == 50
     assert [seen.percentile(q) for q in (0.0, 0.5, 0.99, 1.0)] == [1, 51, 100, 100]
+
+
+def test_large_pictures_are_measured_in_processor_time_in_process() -> None:
+    assert "processor time, in process ÷" in BARS["large"].title
