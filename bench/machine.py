@@ -1,6 +1,5 @@
 """On what it was measured, and whether others were at work there."""
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -33,11 +32,6 @@ def facts() -> dict[str, Any]:
 def busy() -> float:
     """The share of all cores that others use, seen over LOOK_S in which this process does nothing."""
     return float(psutil.cpu_percent(LOOK_S)) / 100
-
-
-def load() -> float:
-    """Processes that wanted to run over the last minute, mean."""
-    return os.getloadavg()[0]
 
 
 def _processor(cpuinfo: Path) -> str:
