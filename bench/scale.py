@@ -32,8 +32,10 @@ from bench import growth_report
 from bench.growth import Point
 from bench.runs import Runs
 from bench.stage import Stage, stage
+from bench.waiting import MAX_BATCH
 from common.errors import StartError
 from common.settings import Settings
+from inference.batcher import AHEAD
 
 SWEEPS: Final = ("workers", "gateways", "backlog", "size")
 GATEWAYS: Final = (1, 2, 4)
@@ -44,7 +46,8 @@ ENGINE: Final = (5.0, 0.2)  # ms of a batch, and of each image in it
 SLOW: Final = (50.0, 2.0)
 CLIENTS: Final = 64
 LARGE_CLIENTS: Final = 8  # where images are of 1 MB and more
-IN_HAND: Final = 256  # entries a worker may hold, and some that wait
+# Entries that a worker may hold, and as many that wait.
+IN_HAND: Final = 2 * AHEAD * MAX_BATCH
 
 
 async def workers(runs: Runs, at: Stage, counts: list[int]) -> None:

@@ -35,11 +35,11 @@ from common.supervisor import Child, End, Supervisor
 from inference.decoder import Decoded
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
-from inference.start import Parts, run_worker
+from inference.start import MOST_IMAGES, Parts, run_worker
 
 HEAD_BYTES: Final = 64  # of an image; its number is within them
 PIXELS: Final = Preprocessing(height=1, width=2)  # six bytes: room for a mark of four
-MAX_BATCH: Final = 64  # images; as for TensorFlow on a GPU
+MAX_BATCH: Final = MOST_IMAGES["tensorflow"]  # as on a GPU
 STEPS: Final = 4096  # different scores, in 0.5 to 1
 PAYLOAD_START: Final = b"\xff\xd8\xff\xfe\x00\x02"  # a JPEG, by its first bytes
 

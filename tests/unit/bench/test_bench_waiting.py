@@ -16,6 +16,7 @@ from common.connections import Keeper
 from common.errors import StartError
 from common.settings import Settings
 from inference.models import catalogue
+from inference.start import MOST_IMAGES
 
 CLASSES = 1000
 
@@ -48,6 +49,12 @@ async def test_a_batch_of_which_all_is_known_already_is_empty() -> None:
     decoded, pixels = await WaitingDecoder().decode([])
     assert decoded == []
     assert pixels.shape == (0, 1, 2, 3)
+
+
+def test_its_batches_are_as_large_as_on_a_gpu(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path))
+    made = waiting.parts(settings, 1, fixed_ms=5, image_ms=0.2)
+    assert made.max_batch == MOST_IMAGES["tensorflow"]
 
 
 async def test_a_worker_that_dies_is_told_of(
