@@ -30,6 +30,7 @@ from bench.layouts import BATCHES, LAYOUTS, Layout, Runner, Way
 from common.settings import Settings, usable_cores
 
 TRIAL_S: Final = 0.8
+OURS: Final = 0.9  # of the cores: where the limit has fewer, others use the machine
 TRIALS: Final = 3  # in turns; the best counts, so that a busy moment does not decide
 
 
@@ -118,6 +119,11 @@ def _serve(pipe: Connection, settings: Settings) -> None:
             # Of this process and of the children that have ended.
             used = sum(os.times()[:4]) - before
             pipe.send(Measured(rate, used / (time.perf_counter() - started)))
+
+
+def shared(cores: float) -> bool:
+    """Whether others used the machine while the limit had so many cores."""
+    return cores < OURS * usable_cores()
 
 
 def ways(layouts: Sequence[Layout], batches: Sequence[int]) -> list[Way]:

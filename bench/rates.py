@@ -16,7 +16,7 @@ from bench.connection import Address, Connection, Form
 from bench.figures import BARS, THROUGHPUT, Found, ratio
 from bench.interleave import Side, Stoppable, in_turns
 from bench.layouts import Way
-from bench.limit import Limit, Measured
+from bench.limit import Limit, Measured, shared
 from bench.setup import (
     CLIENTS,
     Seen,
@@ -33,9 +33,6 @@ from common.settings import usable_cores
 PICTOR: Final = "Pictor"
 LIMIT: Final = "the limit"
 KNOWN: Final = "Pictor, known pictures"
-SHARED: Final = (
-    0.9  # of the cores: with fewer for the limit, the machine is not ours alone
-)
 
 
 class Cached(msgspec.Struct):
@@ -164,7 +161,7 @@ def _limited(limit: Limit, way: Way, seconds: float) -> Side[Seen]:
 def _shared(found: Found) -> list[str]:
     """Says so if somebody else used the machine."""
     cores = min(one["cores"] for one in found.rounds[LIMIT])
-    if cores >= SHARED * usable_cores():
+    if not shared(cores):
         return []
     return [
         f"Others used this machine: the limit had {cores:.1f} of {usable_cores()} cores in a round. "

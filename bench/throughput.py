@@ -19,7 +19,6 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 if not __package__:  # run as bench/throughput.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -30,13 +29,10 @@ from bench import pictures, reference
 from bench.clients import Expected, Load, Round
 from bench.connection import Address
 from bench.layouts import BATCHES, LAYOUTS, Way
-from bench.limit import Limit, Measured, ways
+from bench.limit import Limit, Measured, shared, ways
 from bench.pictures import Picture
 from common.errors import StartError
 from common.settings import Settings, usable_cores
-
-# Below this share of the cores for the limit the machine is not ours alone.
-SHARED: Final = 0.9
 
 
 def expected(settings: Settings, given: Sequence[Picture]) -> list[Expected]:
@@ -127,7 +123,7 @@ def _report(
         )
         cores = statistics.median(at.cores for at in limits)
         found["limit_cores"] = round(cores, 2)
-        if cores < SHARED * usable_cores():
+        if shared(cores):
             print("others use this machine: that helps whoever has more processes")
     if options.json:
         options.json.write_text(json.dumps(found) + "\n")
