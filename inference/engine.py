@@ -20,8 +20,8 @@ from .models.spec import ModelSpec
 if TYPE_CHECKING:
     from .tensorflow_engine import Precision
 
-# LiteRT is given at once. With more, what a layer hands to the next no longer fits a core's cache:
-# lite0 on one thread takes 9.7 ms an image in twos, 10.3 in eights and 10.8 in sixteens.
+# LiteRT is given at once. With more, what a layer hands to the next no longer fits a core's cache,
+# and an image takes longer.
 IMAGES_A_THREAD: Final = 2
 
 EngineKind = Literal["litert", "tensorflow"]
@@ -64,9 +64,8 @@ class Engine(Protocol):
 class LiteRTEngine:
     """LiteRT with XNNPACK.
 
-    One interpreter serves all batch sizes: changing the size costs 20 µs once the largest was
-    seen, while an interpreter a size would hold the weights and tensors once more each (209 MB
-    against 518 MB for lite0 up to a batch of 16).
+    One interpreter serves all batch sizes: changing the size costs next to nothing once the largest
+    was seen, while an interpreter a size would hold the weights and tensors once more each.
     """
 
     name = "litert"
