@@ -4,12 +4,12 @@ The engine only waits, t(n) = 5 ms + 0.2 ms * n like a GPU's process (`bench.wai
 opened, so that what is left is the path: HTTP, Redis, batches. All images differ. Four sweeps, each point
 the median of interleaved rounds, with the processor time that each part took a request:
 
-- workers, one gateway: asked over HTTP in a closed loop; fed straight into Redis, which is the workers' own
+- `--workers`, one gateway: asked over HTTP in a closed loop; fed straight into Redis, which is the workers' own
   ceiling; and the same with an engine ten times slower, so that the cores of this machine come last.
-- gateways, on the one port, two workers; with the spread of their connections.
-- backlog of 10 KB entries in the bulk lane, kept at its level while workers take from it and are fed anew;
+- `--gateways`, on the one port, two workers; with the spread of their connections.
+- `--backlogs` of 10 KB entries in the bulk lane, kept at its level while workers take from it and are fed anew;
   then the same while clients ask over HTTP. At "0" no more waits than the workers have in hand.
-- size of an image, over HTTP.
+- `--sizes` of an image, over HTTP.
 
 Redis runs as `make run` has it (append-only file, everysec); where filling a backlog had it rewrite that file,
 the end of this is waited for, and rewrites that come later count. Clients, feed, Redis, gateways and workers share
@@ -18,7 +18,7 @@ the cores, and what the client took is printed. Not measured: opening images, a 
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,15 +32,17 @@ from bench import growth_report
 from bench.growth import Point
 from bench.runs import Runs
 from bench.stage import Stage, stage
-from bench.waiting import MAX_BATCH
+from bench.waiting import HEAD_BYTES, MAX_BATCH
 from common.errors import StartError
 from common.settings import Settings
 from inference.batcher import AHEAD
 
 SWEEPS: Final = ("workers", "gateways", "backlog", "size")
+# What grows, by default.
+WORKERS: Final = (1, 2, 4, 8, 16)
 GATEWAYS: Final = (1, 2, 4)
-BACKLOGS: Final = (0, 1000, 10_000, 100_000)
-SIZES: Final = (10_000, 100_000, 1_000_000, 5_000_000)
+BACKLOGS: Final = (0, 1000, 10_000, 100_000)  # entries
+SIZES: Final = (10_000, 100_000, 1_000_000, 5_000_000)  # bytes
 SMALL: Final = 10_000  # bytes of an image, where its size is not what grows
 ENGINE: Final = (5.0, 0.2)  # ms of a batch, and of each image in it
 SLOW: Final = (50.0, 2.0)
@@ -50,7 +52,7 @@ LARGE_CLIENTS: Final = 8  # where images are of 1 MB and more
 IN_HAND: Final = 2 * AHEAD * MAX_BATCH
 
 
-async def workers(runs: Runs, at: Stage, counts: list[int]) -> None:
+async def workers(runs: Runs, at: Stage, counts: Sequence[int]) -> None:
     """One round; workers are added, and end with it."""
     for name, engine, asked in (("", ENGINE, True), (", slow engine", SLOW, False)):
         for count in counts:
@@ -63,7 +65,7 @@ async def workers(runs: Runs, at: Stage, counts: list[int]) -> None:
         await at.end_workers()
 
 
-async def gateways(runs: Runs, at: Stage, counts: tuple[int, ...]) -> None:
+async def gateways(runs: Runs, at: Stage, counts: Sequence[int]) -> None:
     await at.add_workers(2, *ENGINE)
     for count in counts:
         await at.open_gateways(count)
@@ -73,7 +75,7 @@ async def gateways(runs: Runs, at: Stage, counts: tuple[int, ...]) -> None:
     await at.end_workers()
 
 
-async def backlog(runs: Runs, at: Stage, levels: tuple[int, ...]) -> None:
+async def backlog(runs: Runs, at: Stage, levels: Sequence[int]) -> None:
     """One round; the stream is emptied at its end."""
     await at.add_workers(2, *ENGINE)
     for level in levels:
@@ -83,7 +85,7 @@ async def backlog(runs: Runs, at: Stage, levels: tuple[int, ...]) -> None:
     await at.end_workers()
 
 
-async def size(runs: Runs, at: Stage, sizes: tuple[int, ...]) -> None:
+async def size(runs: Runs, at: Stage, sizes: Sequence[int]) -> None:
     await at.add_workers(2, *ENGINE)
     for one in sizes:
         point = runs.point(at, "bytes of an image", one, ENGINE)
@@ -100,10 +102,10 @@ async def run(options: argparse.Namespace) -> list[Point]:
         Settings.load(), log_level="warning", result_ttl_s=20.0, cache_ttl_s=20.0
     )
     sweeps: dict[str, Callable[[Stage], object]] = {
-        "workers": lambda at: workers(runs, at, options.workers),
-        "gateways": lambda at: gateways(runs, at, GATEWAYS),
-        "backlog": lambda at: backlog(runs, at, BACKLOGS),
-        "size": lambda at: size(runs, at, SIZES),
+        "workers": lambda at: workers(runs, at, sorted(set(options.workers))),
+        "gateways": lambda at: gateways(runs, at, sorted(set(options.gateways))),
+        "backlog": lambda at: backlog(runs, at, sorted(set(options.backlogs))),
+        "size": lambda at: size(runs, at, sorted(set(options.sizes))),
     }
     async with stage(given) as at:
         await at.open_gateways(1)
@@ -129,7 +131,15 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=SWEEPS, default=[])
     parser.add_argument("--seconds", type=float, default=1.5, help="a window")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    for name, levels, unit in (
+        ("--workers", WORKERS, "processes"),
+        ("--gateways", GATEWAYS, "processes"),
+        ("--backlogs", BACKLOGS, "entries that wait"),
+        ("--sizes", SIZES, f"bytes of an image, at least {HEAD_BYTES}"),
+    ):
+        parser.add_argument(
+            name, type=int, nargs="+", default=levels, metavar="N", help=unit
+        )
     parser.add_argument(
         "--strict", action="store_true", help="a verdict that is not met: status 1"
     )
