@@ -32,7 +32,9 @@ def prepared(settings: Settings) -> ModelSpec:
 
 def engine(settings: Settings, spec: ModelSpec, threads: int = 1) -> Engine:
     """An engine as a worker has it."""
-    return open_engine(settings.engine, spec, settings.data_path, threads)
+    return open_engine(
+        settings.engine, spec, settings.data_path, threads, settings.precision
+    )
 
 
 def pixels(settings: Settings, spec: ModelSpec, data: bytes) -> NDArray[np.uint8]:
