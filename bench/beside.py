@@ -39,10 +39,12 @@ class Paused:
         """Returns once it answers a picture.
 
         Raises:
-            StartError: it does not.
+            StartError: it does not, or has ended.
         """
         give_up_at = asyncio.get_running_loop().time() + READY_S
         while asyncio.get_running_loop().time() < give_up_at:
+            if not self.server.pids():
+                raise StartError(f"{self.server.peer.title} has ended")
             with contextlib.suppress(OSError, TimeoutError):
                 if (await ask(self.server, self.one.picture)).status == 200:
                     return

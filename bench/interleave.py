@@ -12,6 +12,8 @@ from typing import Generic, Protocol, TypeVar
 
 import psutil
 
+from common.errors import StartError
+
 T = TypeVar("T")
 
 
@@ -39,11 +41,13 @@ class Side(Generic[T]):
         name: its rounds are kept under it.
         measure: one round of it, the number of which is given.
         server: what it needs running; None where that is this process alone.
+        spare: the others go on without it if it fails.
     """
 
     name: str
     measure: Callable[[int], Awaitable[T]]
     server: Stoppable | None = None
+    spare: bool = False
 
 
 async def in_turns(
@@ -51,6 +55,7 @@ async def in_turns(
     others: Sequence[Stoppable],
     rounds: int,
     say: Callable[[str], None] = lambda text: None,
+    lost: dict[str, str] | None = None,
 ) -> dict[str, list[T]]:
     """Measures each side once a round; what each saw, by its name, in the order of the rounds.
 
@@ -59,16 +64,30 @@ async def in_turns(
         others: what else runs, and is to stand still throughout.
         rounds: how many.
         say: is told what each turn saw.
+        lost: is told which spare sides failed, when and why; these are missing in what is returned.
+
+    Raises:
+        OSError, StartError: a side that is not spare failed; all servers go on.
     """
     seen: dict[str, list[T]] = {side.name: [] for side in sides}
     servers = _distinct([*(side.server for side in sides), *others])
     async with alone(servers) as only:
         for number in range(rounds):
-            for side in sides:
-                await only(side.server)
-                found = await side.measure(number)
+            at = f"round {number + 1} of {rounds}"
+            for side in [one for one in sides if one.name in seen]:
+                try:
+                    await only(side.server)
+                    found = await side.measure(number)
+                except (OSError, StartError) as error:
+                    if not side.spare or lost is None:
+                        raise
+                    reason, _, _ = str(error).partition("\n")
+                    lost[side.name] = f"{at}: {reason}"
+                    del seen[side.name]
+                    say(f"{at}: {side.name} is left out: {error}")
+                    continue
                 seen[side.name].append(found)
-                say(f"round {number + 1} of {rounds}: {side.name:24} {found}")
+                say(f"{at}: {side.name:24} {found}")
     return seen
 
 

@@ -64,22 +64,28 @@ async def throughput(
     limit: tuple[Limit, Way] | None,
     rivals: Sequence[Rival],
 ) -> Found:
-    """Pictor, then the limit, then each peer, again and again."""
+    """Pictor, then the limit, then each peer, again and again; a peer that fails is left out as a whole."""
     found = Found()
     load = Load(subject.process.address, setup.given, CLIENTS)
     sides: list[Side[Seen]] = [closed(PICTOR, load, setup.seconds, subject.process)]
     if limit is not None:
         sides.append(_limited(*limit, setup.seconds))
-    sides += [closed(one.title, one.load, setup.seconds, one.server) for one in rivals]
-    seen = await in_turns(sides, (), setup.rounds, setup.say)
-    noted(found, seen)
+    sides += [
+        closed(one.title, one.load, setup.seconds, one.server, spare=True)
+        for one in rivals
+    ]
+    lost: dict[str, str] = {}
+    noted(found, await in_turns(sides, (), setup.rounds, setup.say, lost))
+    found.notes += [
+        f"{who} was left out; it failed in {why}." for who, why in lost.items()
+    ]
     setup.rate = median_rate(found, PICTOR)
     ours = rates(found, PICTOR)
     found.notes += _profile(found, [PICTOR, *(one.title for one in rivals)])
     if limit is not None:
         found.figures.append(ratio("limit", ours, rates(found, LIMIT)))
         found.notes += _shared(found)
-    for one in rivals:
+    for one in [rival for rival in rivals if rival.title not in lost]:
         title = "" if one.name in BARS else f"{THROUGHPUT}{one.title}"
         try:
             theirs = rates(found, one.title)
@@ -146,7 +152,8 @@ def _profile(found: Found, servers: Sequence[str]) -> list[str]:
         least_ms = statistics.median(each_ms)
         lines.append(f"Processor time an image, {LIMIT}: {least_ms:.2f} ms.")
     for name in servers:
-        if all("server_parts_ms" in one for one in found.rounds[name]):
+        rounds = found.rounds.get(name, [])  # none of one that was left out
+        if rounds and all("server_parts_ms" in one for one in rounds):
             lines.append(costs(name, found))
     return lines
 

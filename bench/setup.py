@@ -54,7 +54,9 @@ class Subject:
     process: Process
 
 
-def closed(name: str, load: Load, seconds: float, server: Stoppable) -> Side[Seen]:
+def closed(
+    name: str, load: Load, seconds: float, server: Stoppable, *, spare: bool = False
+) -> Side[Seen]:
     """A side that answers as many clients as ask; their connections end with the round."""
 
     async def measure(number: int) -> Round:
@@ -67,7 +69,7 @@ def closed(name: str, load: Load, seconds: float, server: Stoppable) -> Side[See
         seen.server_s = {part: after[part] - before.get(part, 0.0) for part in after}
         return seen
 
-    return Side(name, measure, server)
+    return Side(name, measure, server, spare)
 
 
 def noted(found: Found, seen: dict[str, list[Seen]]) -> None:

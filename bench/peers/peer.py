@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from bench.connection import Address, Form, Post, Raw
 from bench.peers import kserve
@@ -82,6 +83,9 @@ class Answer(msgspec.Struct):
     score: float
 
 
+One = Annotated[list[Answer], Meta(min_length=1, max_length=1)]  # a batch of one
+
+
 @dataclass(frozen=True)
 class Peer:
     """A product, and a server written for it.
@@ -128,8 +132,8 @@ class Peer:
         """
         if kserve.is_answer(body):
             return msgspec.convert(kserve.outputs(body), Answer)
-        found = msgspec.json.decode(body, type=Answer | list[Answer])
-        return found[0] if isinstance(found, list) else found  # a batch of one
+        found: Answer | list[Answer] = msgspec.json.decode(body, type=Answer | One)
+        return found[0] if isinstance(found, list) else found
 
     def command(
         self, configuration: Configuration, port: int, settings: Settings
