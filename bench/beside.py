@@ -9,6 +9,7 @@ from typing import Any, Final
 from bench.clients import Expected, Load
 from bench.interleave import cpu_s
 from bench.peers import best
+from bench.peers.best import Sweep
 from bench.peers.catalogue import PEERS
 from bench.peers.peer import Peer
 from bench.peers.running import Server, ask, running
@@ -116,18 +117,27 @@ def _rival(setup: Setup, peer: Peer, server: Server) -> Rival:
 
 
 def sweeps(peers: Sequence[Peer]) -> dict[str, Any]:
-    """What was tried for each peer: configurations with their rates, and the best of them."""
+    """By each peer's title: the configuration it runs in and why, and what was tried to find the best."""
     known = best.load()
-    return {
-        peer.title: {
-            "best": str(known[peer.name].best),
-            "date": known[peer.name].date,
-            "versions": known[peer.name].versions,
-            "tried": {
-                str(one.configuration): one.flaw or round(one.median, 1)
-                for one in known[peer.name].tried
-            },
-        }
-        for peer in peers
-        if peer.name in known
+    return {peer.title: _tried(peer, known.get(peer.name)) for peer in peers}
+
+
+def _tried(peer: Peer, sweep: Sweep | None) -> dict[str, Any]:
+    used = {"used": str(best.configuration(peer))}
+    why_not = best.unfit(sweep)
+    if sweep is None:
+        return used | {"why": f"its first candidate, since {why_not}", "tried": {}}
+    versions = ", ".join(f"{name} {number}" for name, number in sweep.versions.items())
+    swept = f"swept {sweep.date} on {sweep.cores} cores ({versions})"
+    why = f"its first candidate, since {why_not}; " if why_not else "the best; "
+    return used | {
+        "why": why + swept,
+        "best": str(sweep.best),
+        "date": sweep.date,
+        "cores": sweep.cores,
+        "versions": sweep.versions,
+        "tried": {
+            str(one.configuration): {"rate": one.median, "flaw": one.flaw}
+            for one in sweep.tried
+        },
     }

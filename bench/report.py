@@ -121,14 +121,17 @@ def _cell(value: float | None) -> str:
 
 
 def _tried(tried: Mapping[str, Any]) -> list[str]:
-    """What was tried to find each side's best configuration."""
+    """Each side's configuration and why it is that one, and what was tried to find the best."""
     if not tried:
         return []
-    lines = ["## Configurations tried", "", "| side | configuration | a second | |"]
-    lines.append("| --- | --- | --- | --- |")
+    lines = ["## Configurations tried", ""]
+    lines += [f"- {side}: {one['used']}, {one['why']}." for side, one in tried.items()]
+    lines += ["", "| side | configuration | a second | does not count | |"]
+    lines.append("| --- | --- | --- | --- | --- |")
     for side, sweep in tried.items():
-        for configuration, rate in sweep["tried"].items():
+        for configuration, one in sweep["tried"].items():
             best = "best" if configuration == sweep["best"] else ""
-            cell = rate if isinstance(rate, str) else number(rate)
-            lines.append(f"| {side} | {configuration} | {cell} | {best} |")
+            flaw = one["flaw"].partition("\n")[0]
+            rate = number(one["rate"])
+            lines.append(f"| {side} | {configuration} | {rate} | {flaw} | {best} |")
     return lines

@@ -100,8 +100,15 @@ class Bench:
         limit = stack.enter_context(Limit.of(setup.settings, images, usable_cores()))
         tried = limit.trials(ways(LAYOUTS, BATCHES))
         way = max(tried, key=tried.__getitem__)
-        each = {str(one): round(rate, 1) for one, rate in tried.items()}
-        self.tried[LIMIT] = {"best": str(way), "tried": each}
+        self.tried[LIMIT] = {
+            "used": str(way),
+            "why": "the best of those tried in this run",
+            "best": str(way),
+            "tried": {
+                str(one): {"rate": round(rate, 1), "flaw": ""}
+                for one, rate in tried.items()
+            },
+        }
         return limit, way
 
     async def _part(

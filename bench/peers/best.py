@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from bench.peers.peer import Configuration, Peer
+from bench.peers.peer import CORES, Configuration, Peer
 
 FILE: Final = Path(__file__).with_name("best.json")
 
@@ -75,7 +75,18 @@ def save(found: Mapping[str, Sweep], path: Path = FILE) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(merged)) + b"\n")
 
 
-def configuration(peer: Peer, path: Path = FILE) -> Configuration:
-    """The best found; of a peer that was never swept its first candidate."""
+def unfit(sweep: Sweep | None, cores: int = CORES) -> str:
+    """Why a sweep does not say what is best on so many cores, in words, or nothing."""
+    if sweep is None:
+        return "it was never swept"
+    if sweep.cores != cores:
+        return f"it was swept on {sweep.cores} cores, and here are {cores}"
+    return ""
+
+
+def configuration(peer: Peer, path: Path = FILE, cores: int = CORES) -> Configuration:
+    """The best that a sweep on so many cores found; without such a sweep the first candidate."""
     sweep = load(path).get(peer.name)
-    return sweep.best if sweep else peer.candidates[0]
+    if sweep is None or unfit(sweep, cores):
+        return peer.candidates[0]
+    return sweep.best

@@ -9,6 +9,7 @@ from bench.beside import chosen, rivals, sweeps
 from bench.peers import best
 from bench.peers.best import Sweep, Tried
 from bench.peers.catalogue import PEERS
+from bench.peers.peer import CORES
 from bench.setup import Setup
 from common.settings import Settings
 
@@ -35,7 +36,7 @@ async def test_a_peer_that_is_not_installed_is_left_out_and_told_of(
 def test_what_was_tried_for_a_peer_is_told_with_its_best() -> None:
     (sweep,) = sweeps([PEERS["mosec"]]).values()
     rates = {
-        one: rate for one, rate in sweep["tried"].items() if isinstance(rate, float)
+        one: tried["rate"] for one, tried in sweep["tried"].items() if not tried["flaw"]
     }
     assert len(rates) > 1
     assert max(rates, key=rates.__getitem__) == sweep["best"]
@@ -48,6 +49,40 @@ def test_a_configuration_that_erred_is_told_of_without_a_rate(
     good, bad = mosec.candidates[:2]
     tried = (Tried(good, (9.0,), 9.0), Tried(bad, (99.0,), 99.0, errors=32))
     found = {"mosec": Sweep(good, tried, {}, 2, "2026-01-01")}
-    monkeypatch.setattr(best, "load", lambda: found)
+    monkeypatch.setattr(best, "load", lambda *given: found)
     (sweep,) = sweeps([mosec]).values()
-    assert sweep["tried"] == {str(good): 9.0, str(bad): "32 errors"}
+    assert sweep["tried"] == {
+        str(good): {"rate": 9.0, "flaw": ""},
+        str(bad): {"rate": 99.0, "flaw": "32 errors"},
+    }
+
+
+def test_a_peer_runs_in_the_best_configuration_that_was_found_on_as_many_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mosec = PEERS["mosec"]
+    first, fastest = mosec.candidates[:2]
+    tried = (Tried(first, (8.0,), 8.0), Tried(fastest, (9.0,), 9.0))
+    versions = {"mosec": "0.9", "ai-edge-litert": "2.1"}
+    for cores, used, why in (
+        (CORES, fastest, "the best; swept"),
+        (
+            CORES + 1,
+            first,
+            f"its first candidate, since it was swept on {CORES + 1} cores, and here are {CORES}; swept",
+        ),
+    ):
+        found = {"mosec": Sweep(fastest, tried, versions, cores, "2026-01-01")}
+        monkeypatch.setattr(best, "load", lambda *given, found=found: found)
+        assert best.configuration(mosec) == used
+        (sweep,) = sweeps([mosec]).values()
+        assert sweep["used"] == str(used)
+        swept = f"2026-01-01 on {cores} cores (mosec 0.9, ai-edge-litert 2.1)"
+        assert sweep["why"] == f"{why} {swept}"
+
+
+def test_a_peer_that_was_never_swept_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(best, "load", lambda *given: {})
+    (sweep,) = sweeps([PEERS["mosec"]]).values()
+    assert sweep["used"] == str(PEERS["mosec"].candidates[0])
+    assert sweep["why"] == "its first candidate, since it was never swept"

@@ -46,7 +46,17 @@ CONTEXT = {
     "warnings": ["Others were here."],
     "missing": {"Triton": "it is not installed"},
     "tried": {
-        LIMIT: {"best": "inline", "tried": {"inline": 90.0, "thread": "it failed"}}
+        LIMIT: {
+            "used": "inline",
+            "why": "the best; swept 2026-01-01 on 2 cores (mosec 0.9)",
+            "best": "inline",
+            "tried": {
+                "inline": {"rate": 90.0, "flaw": ""},
+                "thread": {"rate": 99.0, "flaw": "3 errors"},
+                "process": {"rate": 0.0, "flaw": "it failed\nbadly"},
+            },
+        },
+        "Never swept": {"used": "2 × 1", "why": "its first candidate", "tried": {}},
     },
 }
 
@@ -63,8 +73,11 @@ def test_the_report_shows_figures_bars_rounds_and_what_was_missing() -> None:
         "**Others were here.**",
         "- A note.",
         "- Triton was left out: it is not installed.",
-        "| the limit | inline | 90.0 | best |",
-        "| the limit | thread | it failed |  |",
+        "- the limit: inline, the best; swept 2026-01-01 on 2 cores (mosec 0.9).",
+        "- Never swept: 2 × 1, its first candidate.",
+        "| the limit | inline | 90.0 |  | best |",
+        "| the limit | thread | 99.0 | 3 errors |  |",
+        "| the limit | process | 0.000 | it failed |  |",
     ):
         assert line in text
 
