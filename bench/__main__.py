@@ -5,7 +5,9 @@ gateway alone; what a single picture waits beyond its decoding and inference; Po
 the maximum rate, with and without a full bulk lane behind them; pictures that are known already; large
 pictures; a queued image's memory. Each figure stands beside its bar (`bench.figures`). Every answer is
 compared with the right one, computed here beforehand; errors are counted. Pictor runs as it is shipped,
-with its append-only file on, on ports and in a folder of its own.
+its append-only file on, but for these: ports, folder and Redis are its own, the latter with more room
+(`bench.server`); it logs errors alone, and its bulk lane is shorter (`bench.run`). The report names each
+setting that differs, also those of the environment, and engine, precision, workers and threads.
 
 Not measured: networks, other machines, days. The client shares the cores with whom it measures, the
 same one with all of them.
@@ -18,6 +20,7 @@ import asyncio
 import datetime
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
@@ -26,12 +29,13 @@ from bench import machine, pictures, plots, report
 from bench.beside import chosen
 from bench.run import NAMES, Bench
 from bench.setup import Setup
+from bench.shipped import other_engine
 from bench.throughput import expected
 from common.errors import StartError
 from common.settings import Settings
 
 
-def write(bench: Bench, busy: float, folder: Path) -> None:
+def write(bench: Bench, busy: float, warnings: Sequence[str], folder: Path) -> None:
     """Report, facts and plots."""
     setup = bench.setup
     context = {
@@ -41,7 +45,8 @@ def write(bench: Bench, busy: float, folder: Path) -> None:
         "rounds": setup.rounds,
         "seconds": setup.seconds,
         "pictures": len(setup.given),
-        "warnings": [*busy_warning(busy), *bench.broken],
+        "warnings": [*warnings, *bench.broken],
+        "pictor": bench.pictor,
         "missing": bench.missing,
         "tried": bench.tried,
     }
@@ -72,7 +77,8 @@ def main() -> int:
     settings = Settings.load()
     peers = [] if options.no_peers else chosen(options.peers)
     busy = machine.busy()
-    for warning in busy_warning(busy):
+    warnings = [*busy_warning(busy), *other_engine(settings, peers)]
+    for warning in warnings:
         print(f"bench: {warning}", file=sys.stderr, flush=True)
     given = pictures.load(options.images)
     print(f"computing the right answers of {len(given)} pictures ...", flush=True)
@@ -80,7 +86,7 @@ def main() -> int:
     bench = Bench(setup, options.only, peers)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_told(bench))
-    write(bench, busy, options.out)
+    write(bench, busy, warnings, options.out)
     print("", *report.rows(bench.parts), "", sep="\n")
     print(f"all of it: {options.out / 'bench.md'}")
     failed = sum(found.errors + found.wrong for found in bench.parts.values())

@@ -72,7 +72,7 @@ def number(value: float) -> str:
 
 def as_markdown(parts: Mapping[str, Found], context: Mapping[str, Any]) -> str:
     """The whole report."""
-    machine = context["machine"]
+    machine, ran = context["machine"], context["pictor"].get("text", "")
     errors = sum(found.errors for found in parts.values())
     wrong = sum(found.wrong for found in parts.values())
     lines = [
@@ -86,6 +86,7 @@ def as_markdown(parts: Mapping[str, Found], context: Mapping[str, Any]) -> str:
         f"{context['pictures']} different pictures, each made new to every cache; append-only file on, "
         f"`everysec`. {errors} errors, {wrong} wrong answers.",
         "",
+        *([ran, ""] if ran else []),
         *(f"**{warning}**\n" for warning in context["warnings"]),
         *rows(parts),
         "",

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bench import shipped
 from bench.beside import rivals, sweeps
 from bench.bulk import BOUND
 from bench.figures import Found
@@ -41,6 +42,7 @@ class Bench:
         missing: who did not start, and why.
         tried: what was tried to find a side's best configuration.
         broken: what failed, in words.
+        pictor: what Pictor ran with, where it ran.
     """
 
     setup: Setup
@@ -50,6 +52,7 @@ class Bench:
     missing: dict[str, str] = field(default_factory=dict)
     tried: dict[str, Any] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    pictor: dict[str, Any] = field(default_factory=dict)
 
     async def run(self) -> None:
         """All that was asked for; what needs no Pictor first, while nothing else runs."""
@@ -66,6 +69,7 @@ class Bench:
                 max_backlog_bulk=BOUND,
             )
             async with pictor(settings) as (system, process):
+                self.pictor = (await shipped.shape(system)).facts()
                 await self._with(Subject(system, process), limit)
 
     async def _with(self, subject: Subject, limit: tuple[Limit, Way] | None) -> None:

@@ -44,6 +44,7 @@ CONTEXT = {
     "seconds": 8.0,
     "pictures": 40,
     "warnings": ["Others were here."],
+    "pictor": {"text": "Pictor ran lite0."},
     "missing": {"Triton": "it is not installed"},
     "tried": {
         LIMIT: {
@@ -71,6 +72,7 @@ def test_the_report_shows_figures_bars_rounds_and_what_was_missing() -> None:
         "| the limit | 1 | 100 | 2.00 |  |",
         "2 errors, 1 wrong answers",
         "**Others were here.**",
+        "Pictor ran lite0.",
         "- A note.",
         "- Triton was left out: it is not installed.",
         "- the limit: inline, the best; swept 2026-01-01 on 2 cores (mosec 0.9).",
