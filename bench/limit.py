@@ -97,12 +97,12 @@ class Limit:
         each: list[Measured] = [pipe.recv() for pipe in self._pipes]
         return Measured(sum(one.rate for one in each), sum(one.cores for one in each))
 
-    def trials(self, ways: Sequence[Way]) -> dict[Way, float]:
-        """Images a second of each way, the best of TRIALS short runs taken in turns."""
+    def trials(self, ways: Sequence[Way], seconds: float = TRIAL_S) -> dict[Way, float]:
+        """Images a second of each way, the best of TRIALS runs of so many seconds, taken in turns."""
         rates = dict.fromkeys(ways, 0.0)
         for _ in range(TRIALS):
             for way in ways:
-                rates[way] = max(rates[way], self.measure(way, TRIAL_S).rate)
+                rates[way] = max(rates[way], self.measure(way, seconds).rate)
         return rates
 
 

@@ -28,6 +28,7 @@ NAMES: Final = (
     *("throughput", "cached", "single", "openloop", "bulk"),
     *("gateway", "large", "memory"),
 )
+TRIAL: Final = 0.1  # of a round, for each way that the limit may be laid out
 WITH_PICTOR: Final = frozenset(NAMES[:5])
 
 
@@ -102,7 +103,7 @@ class Bench:
         setup.say("trying how the limit is laid out best ...")
         images = [one.picture.data for one in setup.given]
         limit = stack.enter_context(Limit.of(setup.settings, images, usable_cores()))
-        tried = limit.trials(ways(LAYOUTS, BATCHES))
+        tried = limit.trials(ways(LAYOUTS, BATCHES), TRIAL * setup.seconds)
         way = max(tried, key=tried.__getitem__)
         self.tried[LIMIT] = {
             "used": str(way),
