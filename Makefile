@@ -10,8 +10,8 @@ CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-peers run renew calibrate test chaos test-containers bench scale load limit \
-  throughput durability soak accuracy check format lock clean
+.PHONY: help setup setup-dev setup-peers run renew calibrate test chaos test-containers bench sweep-peers scale \
+  load limit throughput durability soak accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
@@ -77,6 +77,9 @@ check: $(DEV) ## format, lint, types
 
 bench: $(DEV) ## Pictor beside the limit and its peers, in turns; report and plots in bench/results; 20 minutes
 	@$(BIN)/python -m bench
+
+sweep-peers: $(DEV) ## each peer's configurations in turns, the fastest kept in bench/peers/best.json; NAMES="mosec ray" for these
+	@$(BIN)/python -m bench.peers.sweep $(NAMES)
 
 scale: $(DEV) ## rate and cost as workers, gateways, backlog and images grow; an engine that only waits; 5 minutes
 	@$(BIN)/python -m bench.scale

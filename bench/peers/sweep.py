@@ -1,4 +1,4 @@
-"""``python -m bench.peers.sweep [NAMES]``: each peer's candidates side by side; the fastest goes into ``best.json``.
+"""``make sweep-peers``, ``python -m bench.peers.sweep [NAMES]``: each peer's fastest configuration, for ``best.json``.
 
 All candidates of a peer run at once, and all but the one that is measured are stopped (SIGSTOP), so that
 they can be taken in turns: a machine's speed drifts from minute to minute. Measured: whole requests, as in
