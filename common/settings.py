@@ -60,7 +60,7 @@ class Settings(
     model: Annotated[str, Meta(min_length=1)] = "efficientnet_lite0"
     engine: Literal["auto", "litert", "tensorflow"] = "auto"
     precision: Literal["auto", "float32", "float16"] = "auto"  # of TensorFlow
-    workers: Count = 0  # 0: as calibrated, else one a core
+    workers: Count = 0  # 0: as calibrated, else one a core (a GPU: one)
     decoders: Annotated[int, Meta(ge=0, le=64)] = 0  # a worker; 0: as suits its engine
     max_batch: Annotated[int, Meta(ge=0, le=512)] = (
         0  # images; 0: as calibrated, else what the measured cost allows

@@ -127,17 +127,17 @@ async def start_workers(
 
 
 def find_layout(settings: Settings) -> Chosen:
-    """The layout to use: as set, as calibrated for this model and engine, or a worker a core."""
-    calibrated = None
+    """The layout to use: as set, as calibrated for this model and engine, or what suits the engine."""
+    from inference.engine import choose, gpu
+
+    engine, calibrated = choose(settings.engine), None
     if layout.any_stored(settings.data_path):
-        from inference.engine import choose
         from inference.models import catalogue
 
         spec = catalogue.resolve(settings.model, settings.data_path)
-        calibrated = layout.stored(
-            settings.data_path, spec.digest, choose(settings.engine)
-        )
-    return layout.chosen(settings, calibrated)
+        calibrated = layout.stored(settings.data_path, spec.digest, engine)
+    on_gpu = engine == "tensorflow" and gpu()
+    return layout.chosen(settings, calibrated, gpu=on_gpu)
 
 
 async def calibrated(arguments: list[str]) -> int:

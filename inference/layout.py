@@ -1,4 +1,4 @@
-"""How many workers run here, with how many threads each: as set, as calibrated, or a worker a core.
+"""How many workers run here, with how many threads each: as set, as calibrated, or one a core (a GPU: one).
 
 `inference.calibrate` measures and stores; the workers' parent (`inference.__main__`) asks `chosen` once
 and tells its workers. A stored layout is for one model, one engine and one number of cores.
@@ -140,13 +140,13 @@ class Chosen:
     source: str
 
 
-def chosen(settings: Settings, calibrated: Layout | None) -> Chosen:
-    """What the settings say; where they say 0, what was calibrated; else a worker a core.
+def chosen(settings: Settings, calibrated: Layout | None, *, gpu: bool) -> Chosen:
+    """What the settings say; where they say 0, what was calibrated; else a worker a core, for a GPU one.
 
     What was calibrated is one whole: with another number of workers it says nothing.
     """
     cores = usable_cores()
-    processes = settings.workers or cores
+    processes = settings.workers or (1 if gpu else cores)
     source = "settings" if settings.workers else "default"
     shape, bound = Shape(processes, max(1, cores // processes)), 0
     if calibrated is not None and settings.workers in {0, calibrated.shape.processes}:

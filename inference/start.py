@@ -179,7 +179,7 @@ def decoders(settings: Settings, engine: Engine, threads: int) -> int:
     """Decoders of a worker: as set, or as many as its engine wants."""
     gpu = isinstance(engine, TensorFlowEngine) and engine.gpu
     cores = usable_cores()
-    workers = max(1, cores // threads)
+    workers = settings.workers or max(1, cores // threads)
     return settings.decoders or automatic(cores, workers, gpu=gpu)
 
 

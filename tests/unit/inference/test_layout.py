@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from common.settings import Settings, usable_cores
+from inference import engine as engines
 from inference import layout
+from inference.__main__ import find_layout
 from inference.layout import AS_GOOD, Chosen, Layout, Point, Shape
 
 TWO, ONE = Shape(2, 1), Shape(1, 2)
@@ -87,7 +89,7 @@ def test_what_is_set_wins_over_what_was_calibrated(
 ) -> None:
     monkeypatch.setattr(layout, "usable_cores", lambda: 8)
     given = Settings.parse({f"PICTOR_{name}": one for name, one in settings.items()})
-    use = layout.chosen(given, MEASURED)
+    use = layout.chosen(given, MEASURED, gpu=False)
     assert use == expected
     worker = layout.as_set(given, use)
     assert (worker.workers, worker.max_batch) == (use.shape.processes, use.max_batch)
@@ -104,8 +106,29 @@ def test_without_calibration_the_cores_are_shared_out_among_the_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(layout, "usable_cores", lambda: cores)
-    use = layout.chosen(Settings(workers=workers), None)
+    use = layout.chosen(Settings(workers=workers), None, gpu=False)
     assert (use.shape, use.max_batch) == (Shape(*expected), 0)
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(0, (1, 8)), (2, (2, 4))])
+def test_a_gpu_has_one_worker_unless_told(
+    workers: int, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several would take each other's memory, and no core computes."""
+    monkeypatch.setattr(layout, "usable_cores", lambda: 8)
+    use = layout.chosen(Settings(workers=workers), None, gpu=True)
+    assert (use.shape, use.max_batch) == (Shape(*expected), 0)
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "litert"])
+def test_the_parent_knows_whether_its_engine_has_a_gpu(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "usable_cores", lambda: 8)
+    monkeypatch.setattr(engines, "gpu", lambda: True)
+    names = {"PICTOR_ENGINE": engine, "PICTOR_DATA_DIR": str(tmp_path)}
+    use = find_layout(Settings.parse(names))
+    assert use.shape == (Shape(1, 8) if engine == "tensorflow" else Shape(8, 1))
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ def test_decoders_follow_the_engine_unless_told(
     assert start.decoders(untold, OnGpu(gpu=True), threads=2) == 1  # of three
     assert start.decoders(untold, OnGpu(gpu=False), threads=6) == 1
     assert start.decoders(untold, Recorder(), threads=6) == 1
+    few = Settings(workers=2)  # of one thread each, as calibrated
+    assert start.decoders(few, OnGpu(gpu=True), threads=1) == 2
     told = Settings(decoders=2)
     assert start.decoders(told, OnGpu(gpu=True), threads=6) == 2
     assert start.decoders(told, Recorder(), threads=6) == 2
