@@ -30,7 +30,7 @@ Probabilities = NDArray[np.float32]
 
 
 class EngineError(PictorError):
-    """An engine was given what does not fit, or did not return a row for each image."""
+    """An engine was given what does not fit, or did not return a row of finite numbers for each image."""
 
 
 class Engine(Protocol):
@@ -54,7 +54,7 @@ class Engine(Protocol):
             float32 [N, classes] in 0..1, a row for each image in order, which stays valid.
 
         Raises:
-            EngineError: the shape or type is another, or rows are missing.
+            EngineError: the shape or type is another, rows are missing, or one is not of finite numbers.
         """
 
     def close(self) -> None:
@@ -184,6 +184,14 @@ def check_images(images: Images, shape: list[int]) -> None:
 
 
 def check_rows(rows: Probabilities, shape: tuple[int, int]) -> Probabilities:
+    """As `check_count`, and each row must be of numbers: no other is to be published or kept."""
+    check_count(rows, shape)
+    if not np.isfinite(rows).all():
+        raise EngineError("The engine returned a row that is not of finite numbers")
+    return rows
+
+
+def check_count(rows: Probabilities, shape: tuple[int, int]) -> Probabilities:
     """As many rows as images: a row must never reach another caller."""
     if rows.shape != shape:
         raise EngineError(

@@ -11,14 +11,20 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engine import Images, Probabilities, check_images, check_rows
+from inference.engine import (
+    Images,
+    Probabilities,
+    check_count,
+    check_images,
+    check_rows,
+)
 from inference.models.spec import ModelSpec
 
 Precision = Literal["auto", "float32", "float16"]
 # Batches are filled up to the next of these; beyond the last, to a multiple of it. Each new size has a GPU's
 # libraries look for their fastest ways once more.
 FIXED_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
-PROBES: Final = 4  # images
+NOISE: Final = 4  # images of it, among those that float16 is tried with
 # Between float16 and float32: of a probability, and of the largest log-probability, which those of an unsure
 # network are told apart by. Lite0: 0.004 and 0.003 on photographs and noise.
 TOLERANCE: Final = 0.02
@@ -69,7 +75,9 @@ class TensorFlowEngine:
         preprocessing = spec.preprocessing
         self._shape = [preprocessing.height, preprocessing.width, 3]
         self._to_tensor: Any = tf.constant
-        self._function: Any = _trace(tf, model, self._shape)
+        # Float32, whatever follows.
+        self._whole: Any = _trace(tf, model, self._shape)
+        self._function = self._whole
         self.precision = "float32"
         self.classes = len(spec.labels)
         if wanted == "float16":
@@ -77,29 +85,44 @@ class TensorFlowEngine:
 
     def _halve(self, tf: Any, model: Any) -> None:
         """Goes over to float16, if that answers alike."""
-        probes = np.random.default_rng(0).integers(
-            0, 256, (PROBES, *self._shape), np.uint8
-        )
-        whole, expected = self._function, self.run(probes)
-        mix(model)
-        self._function = _trace(tf, model, self._shape)
-        difference = _apart(expected, self.run(probes))
+        images = probes(self._shape)
+        try:
+            expected = self.run(images)
+            mix(model)
+            half = _trace(tf, model, self._shape)
+            difference = _apart(expected, self._rows(half, images))
+        except Exception:  # whatever it is, float32 is there
+            log.exception("float16 does not suit this network")
+            return
         if difference <= TOLERANCE:  # written so that a NaN fails
-            self.precision = "float16"
+            self._function, self.precision = half, "float16"
         else:
             log.warning("float16 does not suit this network (off by %.1e)", difference)
-            self._function = whole
 
     def run(self, images: Images) -> Probabilities:
         check_images(images, self._shape)
-        count = len(images)
-        if self.fixed_sizes:
-            images = filled_up(images)
-        rows: Probabilities = self._function(self._to_tensor(images)).numpy()  # a copy
-        return check_rows(rows, (len(images), self.classes))[:count]
+        rows = self._rows(self._function, images)
+        if self.precision == "float16" and not np.isfinite(rows).all():
+            # A picture unlike those it was tried with: what exceeds 65,504 in between is infinite.
+            rows = self._rows(self._whole, images)
+        return check_rows(rows, (len(images), self.classes))
+
+    def _rows(self, function: Any, images: Images) -> Probabilities:
+        """A row for each image, whatever is in it."""
+        whole = filled_up(images) if self.fixed_sizes else images
+        rows: Probabilities = function(self._to_tensor(whole)).numpy()  # a copy
+        return check_count(rows, (len(whole), self.classes))[: len(images)]
 
     def close(self) -> None:
-        self._function = None
+        self._function = self._whole = None
+
+
+def probes(shape: list[int]) -> Images:
+    """Pictures that float16 is tried with, uint8 [N, H, W, 3]: noise, white, black and a gradient."""
+    noise = np.random.default_rng(0).integers(0, 256, (NOISE, *shape), np.uint8)
+    plain = [np.full(shape, value, np.uint8) for value in (255, 0)]
+    across = np.linspace(0, 255, shape[1]).astype(np.uint8)[None, :, None]
+    return np.concatenate([noise, np.stack([*plain, np.broadcast_to(across, shape)])])
 
 
 def mix(model: Any) -> None:

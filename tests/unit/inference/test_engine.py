@@ -17,6 +17,7 @@ from inference.engine import (
     Engine,
     EngineError,
     LiteRTEngine,
+    check_rows,
     open_engine,
 )
 from inference.models.backend import load_keras
@@ -194,6 +195,16 @@ def test_a_missing_row_is_an_error(
             EngineError, match=r"returned \[1, 1000\] instead of \[2, 1000\]"
         ):
             engine.run(noise(2))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_that_is_not_of_numbers_is_an_error(value: float) -> None:
+    """It would be published, and kept as the answer to its image."""
+    rows = np.full((2, 3), 0.5, np.float32)
+    assert check_rows(rows, (2, 3)) is rows
+    rows[1, 2] = value
+    with pytest.raises(EngineError, match="finite"):
+        check_rows(rows, (2, 3))
 
 
 @pytest.mark.parametrize("kind", ["litert", "tensorflow"])

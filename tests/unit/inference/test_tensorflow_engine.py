@@ -1,5 +1,6 @@
 """What TensorFlow does for a GPU, tried on a processor: float16 between the weights, batches of fixed sizes."""
 
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterator
@@ -203,3 +204,74 @@ def test_a_network_within_another_is_gone_through_as_well() -> None:
     found = np.asarray(model(noise))
     assert found.dtype == np.float32
     assert 0 < abs(found - np.asarray(network(1.0)(noise))).max() <= TOLERANCE
+
+
+CHEQUERED = (255 * (np.indices((SIDE, SIDE)).sum(axis=0) % 2)).astype(np.uint8)
+
+
+def looking_for(pattern: Array) -> ModelSpec:
+    """A network that float16 suits, but for a picture of this pattern [H, W], which is infinite then."""
+    keras = load_keras()
+    layers = keras.layers
+
+    def build() -> Any:
+        image = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+        x = layers.Rescaling(1 / 128, offset=-1, dtype="float32")(image)
+        seen = layers.Conv2D(1, SIDE, use_bias=False)
+        x = layers.ReLU()(layers.Rescaling(500)(seen(x)))
+        x = layers.Rescaling(1 / 500)(x)
+        named = layers.Dense(CLASSES, activation="softmax")
+        model = keras.Model(image, named(layers.Flatten()(x)))
+        kernel = np.repeat(np.float32(pattern)[..., None, None] / 127.5 - 1, 3, axis=2)
+        seen.set_weights([kernel])
+        named.set_weights([np.float32([[0.05, 0, -0.05]]), np.zeros(CLASSES)])
+        return model
+
+    return dataclasses.replace(small(1.0), _builder=build)
+
+
+def test_a_picture_that_float16_cannot_hold_is_computed_in_float32() -> None:
+    """Unlike any that it was tried with; no row of it is anything but numbers."""
+    spec = looking_for(CHEQUERED)
+    engine = TensorFlowEngine(spec, 1, "float16")
+    assert engine.precision == "float16"
+    noise = np.random.default_rng(3).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
+    chequered = np.repeat(CHEQUERED[None, ..., None], 3, axis=3)
+    images = np.concatenate([noise, chequered])
+    assert not np.isfinite(engine._function(engine._to_tensor(images)).numpy()).all()
+    found = engine.run(images)
+    assert np.isfinite(found).all()
+    assert abs(found - np.asarray(spec.build()(images))).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("value", [0, 255], ids=["black", "white"])
+def test_a_network_that_float16_does_not_suit_on_plain_pictures_stays_in_float32(
+    value: int,
+) -> None:
+    """Noise would not show it."""
+    spec = looking_for(np.full((SIDE, SIDE), value, np.uint8))
+    assert TensorFlowEngine(spec, 1, "float16").precision == "float32"
+
+
+def test_a_network_that_cannot_be_made_in_float16_stays_in_float32() -> None:
+    keras = load_keras()
+    layers = keras.layers
+
+    def only(x: Any) -> Any:
+        if x.dtype != "float32":
+            raise TypeError("float32 alone")
+        return x
+
+    def build() -> Any:
+        image = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+        x = layers.Rescaling(1 / 128, offset=-1, dtype="float32")(image)
+        x = layers.Lambda(only)(layers.Conv2D(8, 3)(x))
+        x = layers.Dense(CLASSES, activation="softmax")(layers.Flatten()(x))
+        return keras.Model(image, x)
+
+    engine = TensorFlowEngine(
+        dataclasses.replace(small(1.0), _builder=build), 1, "float16"
+    )
+    assert engine.precision == "float32"
+    black = np.zeros((2, SIDE, SIDE, 3), np.uint8)
+    assert engine.run(black).shape == (2, CLASSES)
