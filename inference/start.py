@@ -1,6 +1,7 @@
 """Puts a worker together, warms it up and runs it."""
 
 import asyncio
+import hashlib
 import os
 import secrets
 import socket
@@ -144,6 +145,7 @@ def assemble(
 ) -> Stages:
     """The stages around engine and decoder; nothing is sent to Redis yet."""
     spec, model = parts.spec, settings.model_name
+    digest = served_digest(spec, parts.engine)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     consumer = Consumer(blocking, link, model, name)
     batcher = Batcher(cost, settings.latency_target_ms, parts.max_batch)
@@ -154,15 +156,15 @@ def assemble(
         pace,
         name=name,
         model=model,
-        model_digest=spec.digest,
+        model_digest=digest,
         engine=parts.engine.name,
         labels=spec.labels,
     )
-    results = Results(model, spec.digest, spec.labels, cache=settings.cache_ttl_s > 0)
+    results = Results(model, digest, spec.labels, cache=settings.cache_ttl_s > 0)
     publisher = Publisher(
         link,
         consumer,
-        spec.digest,
+        digest,
         result_ttl_s=settings.result_ttl_s,
         cache_ttl_s=settings.cache_ttl_s,
         has_room=lambda: presence.has_room,
@@ -173,6 +175,17 @@ def assemble(
         *(link, consumer, batcher, batches, publisher),
         *(presence, results, reporter, pace, ahead),
     )
+
+
+def served_digest(spec: ModelSpec, engine: Engine) -> str:
+    """Names the answers: in float16 they are others than the model's own, and must not meet those.
+
+    Gateways and other workers take them for those of another model.
+    """
+    if isinstance(engine, TensorFlowEngine) and engine.precision == "float16":
+        other = hashlib.sha256(f"{spec.digest}/float16".encode()).hexdigest()
+        return other[: len(spec.digest)]
+    return spec.digest
 
 
 def decoders(settings: Settings, engine: Engine, threads: int) -> int:

@@ -24,7 +24,7 @@ class ModelSpec:
 
     Attributes:
         name: what people call it, such as ``efficientnet_lite0``.
-        digest: equal exactly when the answers are: covers weights, recipe, preprocessing, labels.
+        digest: equal exactly when the answers are, in float32: covers weights, recipe, preprocessing, labels.
         preprocessing: what the decoder needs to know.
         labels: one for each output of the network, in order.
     """

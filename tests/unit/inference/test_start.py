@@ -1,12 +1,18 @@
 """How a worker is put together: costs known before the first request."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from common.connections import Keeper
+from common.process import Reporter
 from common.settings import Settings
 from inference import start
 from inference.batcher import Cost
+from inference.decoders import Decoders
+from inference.models.catalogue import DEFAULT, resolve
 from inference.models.preprocessing import Preprocessing
 from inference.tensorflow_engine import FIXED_SIZES, TensorFlowEngine
 
@@ -80,3 +86,25 @@ def test_decoders_follow_the_engine_unless_told(
     told = Settings(decoders=2)
     assert start.decoders(told, OnGpu(gpu=True), threads=6) == 2
     assert start.decoders(told, Recorder(), threads=6) == 2
+
+
+async def test_answers_of_another_precision_are_another_models(redis_url: str) -> None:
+    """Where they are kept, announced and told: one digest, as long as the model's own."""
+    spec = resolve(DEFAULT, Path())
+    found = set()
+    for precision in ("float32", "float16"):
+        engine = OnGpu(gpu=True)
+        engine.precision = precision
+        parts = start.Parts(spec, engine, Decoders([]), 8)
+        link = Keeper(redis_url)
+        stages = start.assemble(Settings(), parts, Cost(), link, link, Reporter())
+        digests = {
+            stages.results.model_digest,
+            stages.publisher._model_digest,
+            stages.presence._digest,
+        }
+        assert len(digests) == 1
+        found |= digests
+    assert len(found) == 2
+    assert spec.digest in found
+    assert {len(one) for one in found} == {len(spec.digest)}
