@@ -131,12 +131,14 @@ def find_layout(settings: Settings) -> Chosen:
     from inference.engine import choose, gpu
 
     engine, calibrated = choose(settings.engine), None
+    on_gpu = engine == "tensorflow" and gpu()
     if layout.any_stored(settings.data_path):
         from inference.models import catalogue
 
         spec = catalogue.resolve(settings.model, settings.data_path)
-        calibrated = layout.stored(settings.data_path, spec.digest, engine)
-    on_gpu = engine == "tensorflow" and gpu()
+        calibrated = layout.stored(
+            settings.data_path, spec.digest, engine, settings.precision, gpu=on_gpu
+        )
     return layout.chosen(settings, calibrated, gpu=on_gpu)
 
 

@@ -80,6 +80,8 @@ def _measured(settings: Settings, trial_s: float, rounds: int) -> Layout:
         model=spec.name,
         model_digest=spec.digest,
         engine=engine,
+        precision=settings.precision,
+        gpu=on_gpu,
         cores=cores,
         machine=_machine(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,7 +1,8 @@
 """How many workers run here, with how many threads each: as set, as calibrated, or one a core (a GPU: one).
 
 `inference.calibrate` measures and stores; the workers' parent (`inference.__main__`) asks `chosen` once
-and tells its workers. A stored layout is for one model, one engine and one number of cores.
+and tells its workers. A stored layout is for one model, one engine, one precision, one number of cores, and
+for a GPU or none.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from msgspec import Meta
 from common import logs
 from common.settings import AtLeastOne, Settings, usable_cores
 
-VERSION: Final = 1
+VERSION: Final = 2
 # A layout must be this much faster than one tried before it; what lies between is noise.
 AS_GOOD: Final = 0.97
 # Batches are bounded where they no longer reach this share of the best rate. The bound is generous, since
@@ -53,6 +54,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured, and what follows from it.
 
     Attributes:
+        precision: as in the settings.
+        gpu: whether there was one for the engine.
         cores: that could be used.
         machine: in words; for people.
         date: when, ISO 8601.
@@ -66,6 +69,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     model_digest: str
     engine: str
+    precision: str
+    gpu: bool
     cores: int
     machine: str
     date: str
@@ -96,15 +101,17 @@ def any_stored(data_path: Path) -> bool:
     return any((data_path / "models").glob("layout-*.json"))
 
 
-def stored(data_path: Path, digest: str, engine: str) -> Layout | None:
-    """The layout for a model and an engine, on as many cores as there are.
+def stored(
+    data_path: Path, digest: str, engine: str, precision: str, *, gpu: bool
+) -> Layout | None:
+    """The layout for a model and an engine of this precision, on the cores and the GPU that there are.
 
     None where there is none, or none that can be used; then the log says why.
     """
     file = path(data_path, digest, engine)
     try:
         layout = msgspec.json.decode(file.read_bytes(), type=Layout)
-        reason = _unfit(layout, digest, engine)
+        reason = _unfit(layout, digest, engine, precision, gpu)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
@@ -115,12 +122,16 @@ def stored(data_path: Path, digest: str, engine: str) -> Layout | None:
     return layout
 
 
-def _unfit(layout: Layout, digest: str, engine: str) -> str:
+def _unfit(layout: Layout, digest: str, engine: str, precision: str, gpu: bool) -> str:
     """Why a layout is not for here, or nothing."""
     if layout.version != VERSION:
         return f"it is of version {layout.version}, not {VERSION}"
     if (layout.model_digest, layout.engine) != (digest, engine):
         return "it is for another model or engine"
+    if layout.precision != precision:
+        return f"it is for PICTOR_PRECISION={layout.precision}, not {precision}"
+    if layout.gpu != gpu:
+        return f"it is for a machine {'with' if layout.gpu else 'without'} a GPU"
     if layout.cores != usable_cores():
         return f"it is for {layout.cores} cores, not {usable_cores()}"
     return ""

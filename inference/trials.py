@@ -1,33 +1,30 @@
 """Measures layouts: processes that decode and infer pictures as workers do, but for Redis.
 
-Each process has a decoder of its own (`inference.decoder`), which decodes the next batch while the engine
+Each process has decoders of its own, as many as a worker would, which decode the next batch while the engine
 runs on this one. `inference.sweep` says when each is tried.
 """
 
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Final, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from common.settings import Settings
-from inference import engine as engines
-from inference.decoder import Decoder
+from inference.batches import ImageDecoder
 from inference.engine import Engine
 from inference.layout import Shape
-from inference.models import catalogue
-from inference.native import stderr_into
 from inference.specimens import specimen
+from inference.start import Parts, open_parts
 from inference.sweep import CrewFailed
 
 PICTURES: Final = 32
@@ -57,7 +54,7 @@ class Crew:
         pipes, processes = [], []
         for number in range(shape.processes):
             ours, theirs = context.Pipe()
-            what = (theirs, settings, shape.threads, max(batches), number)
+            what = (theirs, settings, shape, max(batches), number)
             process = context.Process(target=_serve, args=what, daemon=True)
             process.start()
             theirs.close()
@@ -98,29 +95,28 @@ class Crew:
                 process.join()
 
 
+def opened(settings: Settings, shape: Shape, most: int) -> Parts:
+    """Engine and decoders as a worker of this shape has them, for batches of up to `most` images."""
+    as_told = msgspec.structs.replace(settings, workers=shape.processes, max_batch=most)
+    return open_parts(as_told, shape.threads)
+
+
 def _serve(
-    pipe: Connection, settings: Settings, threads: int, most: int, number: int
+    pipe: Connection, settings: Settings, shape: Shape, most: int, number: int
 ) -> None:
     """What a process does: gets warm, then measures what it is told until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pipe says when to end
     with asyncio.Runner() as runner, ThreadPoolExecutor(1) as thread:
-        spec = catalogue.resolve(settings.model, settings.data_path)
-        with stderr_into(Path(os.devnull)):
-            engine = engines.open_engine(
-                settings.engine, spec, settings.data_path, threads
-            )
-        decoder = Decoder(
-            spec.preprocessing, most, settings.max_pixels, settings.max_upload_bytes
-        )
-        trial = Trial(engine, decoder, thread, _pictures(number))
+        parts = opened(settings, shape, most)
+        trial = Trial(parts.engine, parts.decoder, thread, _pictures(number))
         runner.run(trial.warm_up(most))
         pipe.send(True)
         with contextlib.suppress(EOFError):
             while True:
                 batch, seconds = pipe.recv()
                 pipe.send(runner.run(trial.run(batch, seconds)))
-        runner.run(decoder.close())
-        engine.close()
+        runner.run(parts.decoder.close())
+        parts.engine.close()
 
 
 def _pictures(number: int) -> Iterator[bytes]:
@@ -136,7 +132,7 @@ class Trial:
     def __init__(
         self,
         engine: Engine,
-        decoder: Decoder,
+        decoder: ImageDecoder,
         thread: ThreadPoolExecutor,
         pictures: Iterator[bytes],
     ) -> None:

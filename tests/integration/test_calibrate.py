@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from PIL import Image
 
-from common.settings import usable_cores
+from common.settings import Settings, usable_cores
 from inference import layout
 from inference.layout import Layout, Shape
+from inference.tensorflow_engine import TensorFlowEngine
+from inference.trials import Crew, opened
 from tests.support.system import ROOT, System, environment, with_model
 
 COMMAND = (
@@ -81,3 +84,32 @@ def test_workers_use_it_and_what_is_being_served_is_not_measured(folder: Path) -
     with System(folder, engine="litert", workers=2) as system:
         workers = system.processes("inference worker")
         assert sorted(one.cmdline()[-2] for one in workers) == ["1", "2"]
+
+
+def test_what_is_measured_is_what_a_worker_is_made_of(prepared: Path) -> None:
+    """Down to its decoders; here three, where one is usual."""
+    names = {"ENGINE": "litert", "DECODERS": "3", "DATA_DIR": str(prepared)}
+    settings = Settings.parse({f"PICTOR_{name}": one for name, one in names.items()})
+    crew = Crew.start(settings, Shape(1, 1), [1, 4])
+    try:
+        (process,) = crew._processes
+        started = psutil.Process(process.pid).children()
+        decoding = [one for one in started if "decoder_process" in str(one.cmdline())]
+        assert len(decoding) == 3
+        assert crew.measure(4, 0.05) > 0
+    finally:
+        crew.close()
+
+
+def test_it_is_measured_in_the_precision_of_the_settings(tmp_path: Path) -> None:
+    names = {
+        "ENGINE": "tensorflow",
+        "PRECISION": "float16",
+        "DATA_DIR": str(tmp_path),
+    }
+    settings = Settings.parse({f"PICTOR_{name}": one for name, one in names.items()})
+    parts = opened(settings, Shape(1, 1), 4)
+    assert isinstance(parts.engine, TensorFlowEngine)
+    assert parts.engine.precision == "float16"
+    assert parts.max_batch == 4
+    parts.engine.close()

@@ -20,6 +20,8 @@ MEASURED = Layout(
     model="m",
     model_digest="d",
     engine="litert",
+    precision="auto",
+    gpu=False,
     cores=usable_cores(),
     machine="a machine",
     date="2026-01-02T03:04:05+00:00",
@@ -141,14 +143,19 @@ def store(folder: Path, content: bytes) -> None:
     layout.path(folder, "d", "litert").write_bytes(content)
 
 
+def stored(folder: Path, digest: str = "d", engine: str = "litert") -> Layout | None:
+    """As asked for without a GPU, and without a word on precision."""
+    return layout.stored(folder, digest, engine, "auto", gpu=False)
+
+
 def test_what_was_stored_is_there_again(folder: Path) -> None:
     assert not layout.any_stored(folder)
     store(folder, msgspec.json.encode(MEASURED))
     assert layout.any_stored(folder)
     with capture_logs() as said:
-        assert layout.stored(folder, "d", "litert") == MEASURED
-        assert layout.stored(folder, "another", "litert") is None
-        assert layout.stored(folder, "d", "tensorflow") is None
+        assert stored(folder) == MEASURED
+        assert stored(folder, "another") is None
+        assert stored(folder, engine="tensorflow") is None
     assert said == []
 
 
@@ -162,10 +169,12 @@ def changed(**values: object) -> bytes:
         (b"", "truncated"),
         (b"{}", "missing required field"),
         (b'{"version": "\xff', "truncated"),
-        (changed(version=2), "it is of version 2, not 1"),
+        (changed(version=1), "it is of version 1, not 2"),
         (changed(cores=usable_cores() + 1), "cores, not"),
         (changed(model_digest="e"), "another model or engine"),
         (changed(engine="tensorflow"), "another model or engine"),
+        (changed(precision="float16"), "PICTOR_PRECISION=float16, not auto"),
+        (changed(gpu=True), "a machine with a GPU"),
         (changed(max_batch=0), ">= 1"),
         (changed(shape=Shape(0, 1)), ">= 1"),
     ],
@@ -175,7 +184,7 @@ def test_what_cannot_be_used_is_ignored_with_one_line(
 ) -> None:
     store(folder, content)
     with capture_logs() as said:
-        assert layout.stored(folder, "d", "litert") is None
+        assert stored(folder) is None
     (line,) = said
     assert line["log_level"] == logging.getLevelName(logging.WARNING).lower()
     assert reason in line["reason"]
@@ -184,5 +193,5 @@ def test_what_cannot_be_used_is_ignored_with_one_line(
 def test_a_file_that_cannot_be_read_is_ignored_as_well(folder: Path) -> None:
     layout.path(folder, "d", "litert").mkdir()
     with capture_logs() as said:
-        assert layout.stored(folder, "d", "litert") is None
+        assert stored(folder) is None
     assert len(said) == 1
