@@ -86,6 +86,8 @@ class Decoder:
         self._bell: Doorbell | None = None
         self.pid: int | None = None  # of the process that decodes
         self.deaths = 0  # processes that an image ended
+        # Rows of the round that are done, its end, and when the last was seen to be, by `time.monotonic`.
+        self._done, self._end, self._done_at = 0, 0, time.monotonic()
 
     async def start(self) -> None:
         """Starts the first process and has it fork the one that decodes; returns when that is there.
@@ -162,7 +164,7 @@ class Decoder:
             results += [self._result(index) for index in range(first, done)]
             if begun and done < end:
                 self.deaths += 1
-                length = self._memory.state[self._memory.row(done) + at.LENGTH]
+                length = self._memory.places[done].length
                 log.warning("an image ended its decoder", bytes=length)
                 results.append(Decoded("undecodable", 0.0))
 
@@ -172,29 +174,38 @@ class Decoder:
         state = self._memory.state
         state[at.FIRST], state[at.END], state[at.DONE] = first, end, first
         self._memory.tell(begun=0)
+        self._done, self._end, self._done_at = first, end, time.monotonic()
         self._bell.ring()
         await self._bell.answer(self._patience_s)
 
     def _patience_s(self) -> float:
         """Seconds to wait until the decoder must be looked at again; none when it is late.
 
-        Looked at often enough that no image begins and is late in between.
+        Looked at often enough that no image begins and is late in between. What a decoder that was taken
+        over writes can put that off, but not beyond the longest that an image may take.
         """
-        state = self._memory.state
+        state, now = self._memory.state, time.monotonic()
+        if self._done < (done := min(state[at.DONE], self._end)):
+            self._done, self._done_at = done, now
+        header_s = sandbox.wall_s(0) + SPARE_S
+        largest_s = sandbox.wall_s(self._max_pixels) + SPARE_S
         allowed_s = BETWEEN_S
         if state[at.BEGUN]:
             pixels = min(state[at.PIXELS], self._max_pixels)
             allowed_s = sandbox.wall_s(pixels) + SPARE_S
         left_s = allowed_s - (time.monotonic_ns() - state[at.AT]) / 1e9
-        return min(left_s, BETWEEN_S, sandbox.wall_s(0) + SPARE_S)
+        longest_s = BETWEEN_S + header_s + largest_s
+        left_s = min(left_s, self._done_at + longest_s - now)
+        return min(left_s, BETWEEN_S, header_s)
 
     def _result(self, index: int) -> Decoded:
         """What became of an image that is done, from its row."""
         memory = self._memory
         row = memory.state[memory.row(index) :][: at.ROW]
         code = at.CODES[min(row[at.CODE], len(at.CODES) - 1)]
-        start = row[at.OFFSET] + row[at.LENGTH]
-        thumbnail = memory.map[start : start + row[at.THUMBNAIL]]
+        place, length = memory.places[index], row[at.THUMBNAIL]
+        start = place.offset + place.length
+        thumbnail = memory.map[start : start + length] if length <= place.room else b""
         return Decoded(code, row[at.MICROS] / 1000, thumbnail)
 
     async def _again(self) -> None:

@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 import msgspec
 
@@ -72,6 +72,14 @@ class Layout(msgspec.Struct, frozen=True):
         return _page(self.pictures_at + self.picture_bytes)
 
 
+class Place(NamedTuple):
+    """Where an image file lies in the map, in bytes; behind it there is room for its thumbnail."""
+
+    offset: int
+    length: int
+    room: int
+
+
 class Memory:
     """The file, mapped."""
 
@@ -81,6 +89,8 @@ class Memory:
         self.view = memoryview(self.map)
         self.state = self.view[: layout.numbers * NUMBER].cast("Q")
         self._grown = False
+        # What was put where, as this side knows it: the other may write what it likes into the rows.
+        self.places = [Place(0, 0, 0)] * layout.images
 
     def row(self, index: int) -> int:
         """Where an image's numbers begin."""
@@ -101,14 +111,16 @@ class Memory:
         start, end = self.layout.pictures_at, self.layout.size
         for count, (data, thumbnail_px) in enumerate(images):
             length = len(data)
-            if start + length + thumbnail_room(thumbnail_px) > end:
+            room = thumbnail_room(thumbnail_px)
+            if start + length + room > end:
                 return count
             self.map[start : start + length] = data
+            self.places[first + count] = Place(start, length, room)
             row = self.row(first + count)
             self.state[row + OFFSET] = start
             self.state[row + LENGTH] = length
             self.state[row + THUMBNAIL_PX] = thumbnail_px
-            start += length + thumbnail_room(thumbnail_px)
+            start += length + room
             self._grown |= start > self.layout.pictures_at + KEPT_BYTES
         return len(images)
 

@@ -138,16 +138,6 @@ def test_no_image_is_late_unseen() -> None:
         assert decoder._patience_s() <= 0
 
 
-async def test_rubbish_in_the_memory_is_a_picture_undecoded() -> None:
-    """A decoder that was taken over can write there what it likes."""
-    decoder = Decoder(RECIPE, max_batch=2, max_pixels=MOST, max_bytes=1000)
-    row = decoder._memory.row(1)
-    for number in range(decoder_memory.ROW):
-        decoder._memory.state[row + number] = 2**64 - 1
-    found = decoder._result(1)
-    assert (found.code, found.thumbnail) == ("undecodable", b"")
-
-
 async def test_closing_ends_the_process() -> None:
     decoder = Decoder(RECIPE, max_batch=2, max_pixels=MOST, max_bytes=LARGEST)
     await decoder.close()  # which was never started
