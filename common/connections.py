@@ -81,7 +81,8 @@ class Keeper:
         """The open link, opened now if need be; all who wait share one attempt.
 
         Raises:
-            LinkLost: it cannot be opened, or could not a moment ago.
+            LinkLost: it cannot be opened, or could not a moment ago; also where the server refuses it,
+                which may pass (too many clients), and what waits to be written must not be lost by it.
         """
         if self._link is not None and not self._link.lost.done():
             return self._link
@@ -98,6 +99,9 @@ class Keeper:
         except LinkLost:
             self._failed_at = time.monotonic()
             raise
+        except ReplyError as error:
+            self._failed_at = time.monotonic()
+            raise LinkLost(f"Redis refuses the connection: {error}") from error
         finally:
             self._opening = None
 
@@ -109,7 +113,7 @@ class Keeper:
         """Sends commands in one write and waits for all replies, at most REPLY_TIMEOUT_S.
 
         Raises:
-            LinkLost: no connection, or no reply in time.
+            LinkLost: no connection, refused ones included, or no reply in time.
             ReplyError: the server refused one of them.
         """
         replies = await self.replies(commands)

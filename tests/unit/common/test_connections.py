@@ -159,7 +159,7 @@ async def test_a_password_opens_and_a_wrong_one_does_not(
     await refusal(own_server.url)
     await refusal(f"unix://:{SECRET}x@{place}")
     refused = Keeper(f"unix://:{SECRET}x@{place}")
-    with pytest.raises(ReplyError):
+    with pytest.raises(LinkLost, match="refuses"):
         await refused.call("PING")
     await refused.close()
 

@@ -539,6 +539,31 @@ async def test_without_memory_in_redis_it_waits_and_works_on(
     await bench.finish()
 
 
+async def test_a_link_that_is_refused_for_a_while_loses_no_finished_result(
+    benches: Benches, own_server: Server
+) -> None:
+    """As while the server has all the clients that it takes."""
+    bench = benches(own_server.url, link=Keeper(own_server.url, name="kept"))
+    bench.engine.go.clear()
+    await bench.start()
+    one = await bench.add(RED)
+    await asyncio.to_thread(bench.engine.begun.wait, 10)
+    await bench.redis.call("CONFIG", "SET", "requirepass", "hunter2")
+    bench.link.drop()
+    bench.engine.go.set()
+
+    async def refused() -> bool:
+        info = await bench.redis.call("INFO", "errorstats")
+        count = info.partition(b"errorstat_NOAUTH:count=")[2].split()
+        return bool(count) and int(count[0]) >= 3
+
+    await until(refused)
+    await bench.redis.call("CONFIG", "SET", "requirepass", "")
+    assert await bench.label(one) == "red"
+    assert bench.engine.seen == [[0]]
+    await bench.finish()
+
+
 async def test_it_survives_that_redis_starts_again(
     benches: Benches, own_server: Server
 ) -> None:
