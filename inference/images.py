@@ -153,7 +153,10 @@ def _thumbnail(image: Image.Image, longest_px: int, orientation: int) -> bytes:
     source = image.copy() if _scalable(image) else to_rgb(image)
     source.thumbnail((longest_px, longest_px), Image.Resampling.BICUBIC)
     out = io.BytesIO()
-    _turned(to_rgb(source), orientation).save(out, "JPEG", quality=THUMBNAIL_QUALITY)
+    # Without the picture's own comment, which Pillow would hand on, and refuse where it is too long.
+    _turned(to_rgb(source), orientation).save(
+        out, "JPEG", quality=THUMBNAIL_QUALITY, comment=b""
+    )
     return out.getvalue()
 
 

@@ -337,3 +337,14 @@ def test_a_line_of_one_pixel_is_a_picture() -> None:
 
 def test_a_warm_up_needs_nothing() -> None:
     warm_up(WHOLE)
+
+
+@pytest.mark.parametrize("length", [5, 70_000], ids=["short", "too long for a JPEG"])
+def test_a_comment_stays_out_of_the_thumbnail(length: int) -> None:
+    """It is not for whoever sees the page, and no reason to refuse the picture."""
+    data = encoded(plain("RGB"), "GIF", comment=b"c" * length)
+    with Image.open(io.BytesIO(data)) as image:
+        assert len(image.info["comment"]) == length
+    _, thumbnail = decode(data, WHOLE, MOST, thumbnail_px=20)
+    with Image.open(io.BytesIO(thumbnail)) as image:
+        assert "comment" not in image.info
