@@ -25,7 +25,7 @@ from inference.decoder_memory import Layout, Memory, thumbnail_room
 from inference.doorbell import RING
 from inference.images import Refused, decode, warm_up
 from inference.models.preprocessing import Preprocessing
-from inference.sandbox import Sandbox
+from inference.sandbox import Sandbox, unwatched
 
 
 def serve(
@@ -97,6 +97,8 @@ def main(arguments: list[str]) -> None:
     serves that connection.
     """
     end_with_parent(signal.SIGKILL)
+    # Else a fork that was taken over could trace this one, and so take over all that follow.
+    unwatched()
     # The worker says when to end, by closing the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

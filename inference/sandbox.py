@@ -82,6 +82,12 @@ def _limit_memory(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
+def unwatched() -> None:
+    """From here on no other process of this user may trace this one or read its memory (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def close_doors() -> None:
     """From here on: no new descriptor (file, socket), nothing written to disk, no core dump, no child.
 
@@ -91,6 +97,6 @@ def close_doors() -> None:
         resource.setrlimit(getattr(resource, f"RLIMIT_{limit}"), (0, 0))
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
-        # No program that it could start gains rights, and nobody reads its memory.
+        # No program that it could start gains rights.
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    unwatched()

@@ -101,3 +101,38 @@ def test_time_that_was_left_over_is_taken_back() -> None:
 def test_the_largest_picture_has_time_within_the_deadline() -> None:
     assert sandbox.wall_s(0) <= 3
     assert sandbox.cpu_s(64_000_000) < sandbox.wall_s(64_000_000) < 10
+
+
+FIRST_PROCESS = """
+import ctypes, os, socket
+import msgspec
+from inference import decoder_process
+from inference.decoder_memory import Layout, shared_file
+from inference.models.preprocessing import Preprocessing
+
+def fork():
+    print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)  # PR_GET_DUMPABLE
+    os._exit(0)
+
+os.fork = fork
+layout = Layout.of(1, 8 * 8 * 3, 1000)
+encode = lambda one: msgspec.json.encode(one).decode()
+ours, theirs = socket.socketpair()
+socket.send_fds(ours, [b"+"], [ours.fileno()])
+decoder_process.main(
+    [str(theirs.detach()), str(shared_file(layout.size)), encode(layout),
+     encode(Preprocessing(height=8, width=8)), "1000"]
+)
+"""
+
+
+def test_nobody_may_trace_the_process_that_decoders_are_forked_from() -> None:
+    """One of them that was taken over could take over all that follow."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_PROCESS],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
