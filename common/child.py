@@ -242,9 +242,11 @@ class Kept:
                 self.signal(signal.SIGKILL)
                 await self._process.wait()
         finally:
-            for task in (self._keeper, self._probing):
-                if task is not None:
-                    task.cancel()
+            tasks = [task for task in (self._keeper, self._probing) if task is not None]
+            for task in tasks:
+                task.cancel()
+            # One that was starting a process ends it first: nothing outlives this.
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

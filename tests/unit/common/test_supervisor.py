@@ -301,6 +301,29 @@ async def test_a_stop_while_a_process_is_made_leaves_no_descriptor(
     assert len(os.listdir("/dev/fd")) == before
 
 
+async def test_a_stop_waits_for_a_process_that_is_being_started_again_to_be_taken_back(
+    supervisor: Supervisor, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, taken_back = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object, **__: object) -> None:
+        making.set()
+        try:
+            await asyncio.Event().wait()
+        finally:  # as asyncio's own, which ends the process and waits for that
+            for _turn in range(3):
+                await asyncio.sleep(0)
+            taken_back.set()
+
+    await supervisor.start(nursery.child("one"))
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    os.kill(supervisor.pids()["one"], signal.SIGKILL)
+    async with asyncio.timeout(10):
+        await making.wait()
+    await supervisor.stop()
+    assert taken_back.is_set()
+
+
 async def test_a_child_that_cannot_report_is_ready_when_its_probe_returns(
     supervisor: Supervisor, nursery: Nursery
 ) -> None:
