@@ -187,7 +187,8 @@ class Batcher:
         """Keeps account of bulk's share; `plan` is what was taken in fact."""
         if queued.interactive and queued.bulk:
             self._bulk_owed += BULK_SHARE * plan.images - plan.bulk
-            self._bulk_owed = min(max(self._bulk_owed, 0.0), float(self.max_batch))
+            # A whole batch, and the part of an image that must wait to be one: nothing of it is forgotten.
+            self._bulk_owed = min(max(self._bulk_owed, 0.0), self.max_batch + 1.0)
         else:
             self._bulk_owed = 0.0
         people = plan.interactive or queued.interactive
