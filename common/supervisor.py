@@ -51,6 +51,7 @@ class Supervisor:
                     await fresh.start()
             except BaseException as error:
                 fresh.kill()
+                await fresh.stop()
                 self._forget(fresh)
                 if isinstance(error, TimeoutError):
                     raise StartError(f"{old.child.name} did not become ready") from None

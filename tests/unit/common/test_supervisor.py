@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import structlog
 
@@ -247,11 +248,12 @@ async def test_a_renewal_does_not_wait_for_ever(
     hang = tmp_path / "hang"
     code = f"os.path.exists({str(hang)!r}) or reporter.ready()" + WAIT
     await supervisor.start(nursery.child("one", code))
-    before = supervisor.pids()
+    before, children = supervisor.pids(), set(psutil.Process().children())
     hang.touch()
     with pytest.raises(StartError, match="one did not become ready"):
         await supervisor.renew()
     assert supervisor.pids() == before
+    assert set(psutil.Process().children()) == children  # the fresh one is collected
 
 
 async def test_a_stop_in_the_middle_of_a_renewal_leaves_nothing(
