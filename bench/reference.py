@@ -40,5 +40,5 @@ def engine(settings: Settings, spec: ModelSpec, threads: int = 1) -> Engine:
 def pixels(settings: Settings, spec: ModelSpec, data: bytes) -> NDArray[np.uint8]:
     """An image as the network gets it: uint8 [height, width, 3], 0 to 255, RGB."""
     shape = (spec.preprocessing.height, spec.preprocessing.width, 3)
-    raw, _ = decode(data, spec.preprocessing, settings.max_pixels, thumbnail_px=0)
+    raw = decode(data, spec.preprocessing, settings.max_pixels, 0).pixels
     return np.frombuffer(raw, np.uint8).reshape(shape)

@@ -91,7 +91,7 @@ async def large(setup: Setup) -> Found:
     files = photographs()
 
     def by_decoder(data: bytes) -> bytes:
-        return decode(data, spec.preprocessing, setup.settings.max_pixels, 0)[0]
+        return decode(data, spec.preprocessing, setup.settings.max_pixels, 0).pixels
 
     def all_of_it(data: bytes) -> bytes:
         return in_full(data, spec.preprocessing)

@@ -47,11 +47,15 @@ class Decoded:
         code: empty, or the code of the ``RequestError`` that it was refused with.
         ms: milliseconds it took.
         thumbnail: a JPEG, where one was wanted.
+        width: of the picture, upright, as it was decoded (`inference.images.Picture`).
+        height: likewise.
     """
 
     code: str
     ms: float
     thumbnail: bytes = b""
+    width: int = 1
+    height: int = 1
 
 
 class Decoder:
@@ -206,7 +210,8 @@ class Decoder:
         place, length = memory.places[index], row[at.THUMBNAIL]
         start = place.offset + place.length
         thumbnail = memory.map[start : start + length] if length <= place.room else b""
-        return Decoded(code, row[at.MICROS] / 1000, thumbnail)
+        sides = (max(1, row[at.WIDTH]), max(1, row[at.HEIGHT]))
+        return Decoded(code, row[at.MICROS] / 1000, thumbnail, *sides)
 
     async def _again(self) -> None:
         """A new decoder, and where there is nobody to fork it, all anew."""

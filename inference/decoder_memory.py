@@ -27,7 +27,7 @@ from inference.images import Code
 # The worker writes rows [FIRST, END) and rings; the decoder does the rest.
 FIRST, END, BEGUN, DONE, PIXELS, AT, PID = range(7)
 STATE: Final = 8  # numbers
-OFFSET, LENGTH, THUMBNAIL_PX, CODE, MICROS, THUMBNAIL = range(6)
+OFFSET, LENGTH, THUMBNAIL_PX, CODE, MICROS, THUMBNAIL, WIDTH, HEIGHT = range(8)
 ROW: Final = 8  # numbers
 NUMBER: Final = 8  # bytes
 CODES: Final[tuple[str, ...]] = ("", *get_args(Code))

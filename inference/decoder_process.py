@@ -65,9 +65,9 @@ def decode_row(
     memory.tell(begun=1)
     sandbox.begin(length)
     started = time.perf_counter()
-    code, thumbnail = "", b""
+    code, thumbnail, width, height = "", b"", 1, 1
     try:
-        pixels, thumbnail = decode(
+        pixels, thumbnail, width, height = decode(
             memory.view[offset:stop], preprocessing, max_pixels, thumbnail_px, opened
         )
         memory.map[memory.pixels(index)] = pixels
@@ -80,6 +80,7 @@ def decode_row(
     state[row + at.CODE] = at.CODES.index(code)
     state[row + at.MICROS] = int((time.perf_counter() - started) * 1e6)
     state[row + at.THUMBNAIL] = len(thumbnail)
+    state[row + at.WIDTH], state[row + at.HEIGHT] = width, height
     memory.tell(begun=0)
     state[at.DONE] = index + 1
 

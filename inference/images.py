@@ -7,7 +7,7 @@ import io
 import math
 import struct
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from PIL import (  # noqa: F401
@@ -64,13 +64,29 @@ class Refused(Exception):
         self.code = code
 
 
+class Picture(NamedTuple):
+    """An image decoded.
+
+    Attributes:
+        pixels: uint8 [height, width, 3] of the network, 0 to 255, row-major.
+        thumbnail: a JPEG, or nothing.
+        width: of what the pixels were cut out of, upright; JPEGs may have been decoded smaller.
+        height: likewise.
+    """
+
+    pixels: bytes
+    thumbnail: bytes
+    width: int
+    height: int
+
+
 def decode(
     data: bytes | memoryview,
     preprocessing: Preprocessing,
     max_pixels: int,
     thumbnail_px: int,
     opened: Callable[[int], None] = lambda pixels: None,
-) -> tuple[bytes, bytes]:
+) -> Picture:
     """Decodes an image once, for the network and, if wanted, for a person.
 
     Args:
@@ -79,9 +95,6 @@ def decode(
         max_pixels: images with more are refused unread.
         thumbnail_px: longest side of the thumbnail, 0 for none.
         opened: is told how many pixels it has, before room is made for them.
-
-    Returns:
-        Pixels uint8 [height, width, 3], 0 to 255, row-major; and a JPEG, or nothing.
 
     Raises:
         Refused: it is no image, damaged, or beyond the limits.
@@ -111,6 +124,7 @@ def decode(
                 _thumbnail(image, thumbnail_px, orientation) if thumbnail_px else b""
             )
             turned = _turned(pixels, orientation).tobytes()
+            sides = image.size if orientation < TRANSPOSED else image.size[::-1]
     except Refused:
         raise
     except UnidentifiedImageError:
@@ -121,7 +135,7 @@ def decode(
         raise Refused("undecodable") from None
     except BROKEN:
         raise Refused("broken-image") from None
-    return turned, thumbnail
+    return Picture(turned, thumbnail, *sides)
 
 
 def warm_up(preprocessing: Preprocessing) -> None:

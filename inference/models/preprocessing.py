@@ -51,3 +51,9 @@ class Preprocessing(
         box_width = max(1, int(self.width * scale + ROUNDING))
         left, upper = (width - box_width) // 2, (height - box_height) // 2
         return left, upper, left + box_width, upper + box_height
+
+    def kept(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """The same box as fractions of the image: left, upper, width and height, each 0 to 1."""
+        left, upper, right, lower = self.box(height, width)
+        across, down = (right - left) / width, (lower - upper) / height
+        return left / width, upper / height, across, down

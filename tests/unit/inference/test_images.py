@@ -29,7 +29,7 @@ def pixels(
     data: bytes, preprocessing: Preprocessing = WHOLE, most: int = MOST
 ) -> Pixels:
     """uint8 [height, width, 3]."""
-    raw, thumbnail = decode(data, preprocessing, most, thumbnail_px=0)
+    raw, thumbnail, *_ = decode(data, preprocessing, most, thumbnail_px=0)
     assert thumbnail == b""
     shape = (preprocessing.height, preprocessing.width, 3)
     return np.frombuffer(raw, np.uint8).reshape(shape)
@@ -120,7 +120,7 @@ def test_every_kind_of_picture_has_its_colours(name: str) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_kind_of_picture_has_a_thumbnail(name: str) -> None:
     data, colour = PICTURES[name]
-    _, thumbnail = decode(data, WHOLE, MOST, thumbnail_px=20)
+    thumbnail = decode(data, WHOLE, MOST, 20).thumbnail
     with Image.open(io.BytesIO(thumbnail)) as image:
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (20, 20))
         assert_colour(np.asarray(image), colour)
@@ -173,9 +173,15 @@ def test_a_picture_is_turned_upright(orientation: int, height: int) -> None:
 
 
 @pytest.mark.parametrize("orientation", TURNED)
+def test_the_size_is_that_of_the_upright_picture(orientation: int) -> None:
+    found = decode(lying(orientation, corners(80, 40)), WHOLE, MOST, 0)
+    assert found.width == 2 * found.height
+
+
+@pytest.mark.parametrize("orientation", TURNED)
 def test_a_thumbnail_is_upright_and_keeps_its_shape(orientation: int) -> None:
     data = lying(orientation, corners(80, 40))
-    _, thumbnail = decode(data, WHOLE, MOST, thumbnail_px=20)
+    thumbnail = decode(data, WHOLE, MOST, 20).thumbnail
     with Image.open(io.BytesIO(thumbnail)) as image:
         assert image.size == (20, 10)
         assert not image.getexif()
@@ -307,7 +313,7 @@ def test_a_thumbnail_is_at_most_as_large_as_wanted(
 ) -> None:
     """A small picture is not enlarged."""
     data = encoded(plain("RGB", size=size), "PNG")
-    _, thumbnail = decode(data, WHOLE, MOST, longest)
+    thumbnail = decode(data, WHOLE, MOST, longest).thumbnail
     with Image.open(io.BytesIO(thumbnail)) as image:
         assert max(image.size) == min(longest, max(size))
         assert image.width / image.height == size[0] / size[1]
@@ -345,6 +351,6 @@ def test_a_comment_stays_out_of_the_thumbnail(length: int) -> None:
     data = encoded(plain("RGB"), "GIF", comment=b"c" * length)
     with Image.open(io.BytesIO(data)) as image:
         assert len(image.info["comment"]) == length
-    _, thumbnail = decode(data, WHOLE, MOST, thumbnail_px=20)
+    thumbnail = decode(data, WHOLE, MOST, 20).thumbnail
     with Image.open(io.BytesIO(thumbnail)) as image:
         assert "comment" not in image.info

@@ -76,3 +76,20 @@ def test_importing_it_brings_no_numpy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@given(sides, sides, st.floats(0.01, 1.0))
+def test_what_is_kept_is_the_box_in_fractions(
+    height: int, width: int, crop: float
+) -> None:
+    preprocessing = Preprocessing(height=224, width=160, crop=crop)
+    left, upper, right, lower = preprocessing.box(height, width)
+    x, y, across, down = preprocessing.kept(height, width)
+    scaled = (x * width, y * height, (x + across) * width, (y + down) * height)
+    assert scaled == pytest.approx((left, upper, right, lower), abs=1e-6)
+    assert all(0 <= side <= 1 for side in (x, y, across, down))
+
+
+def test_what_is_kept_of_a_wide_picture_is_its_middle() -> None:
+    kept = Preprocessing(height=224, width=224, crop=0.5).kept(height=100, width=200)
+    assert kept == (0.375, 0.25, 0.25, 0.5)
