@@ -66,7 +66,7 @@ class TensorFlowEngine:
         load_keras()
         import tensorflow as tf
 
-        self.gpu = _configure(tf, threads)
+        self.gpu = configure(tf, threads)
         wanted = precision
         if wanted == "auto":
             wanted = "float16" if self.gpu else "float32"
@@ -131,17 +131,17 @@ def mix(model: Any) -> None:
     The weights stay float32, as do the scaling of pixels before them, the last layer with weights and what
     comes after it: logits and probabilities. (Keras' policy ``mixed_float16``.)
     """
-    layers = list(_leaves(model))
+    layers = list(leaves(model))
     weighty = [index for index, layer in enumerate(layers) if layer.weights]
     for layer in layers[weighty[0] : weighty[-1]] if weighty else []:
         layer.dtype_policy = "mixed_float16"
 
 
-def _leaves(model: Any) -> Iterator[Any]:
+def leaves(model: Any) -> Iterator[Any]:
     """The layers in their order, those of networks within the network in their place."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer
 
@@ -180,7 +180,7 @@ def _trace(tf: Any, model: Any, shape: list[int]) -> Any:
     return function.get_concrete_function()
 
 
-def _configure(tf: Any, threads: int) -> bool:
+def configure(tf: Any, threads: int) -> bool:
     """Sets what TensorFlow takes only before its first operation; whether there is a GPU."""
     # TF32 keeps ten bits of a factor: answers would be off by 1e-3 on a GPU.
     tf.config.experimental.enable_tensor_float_32_execution(False)
