@@ -31,12 +31,17 @@ class Deaths:
         self._link = link
         self._telling: set[asyncio.Task[None]] = set()
 
+    def counted(self, end: End) -> None:
+        """For `Child.ended` of one without which the rest can do its work: gateways are told nothing."""
+        self._mark_dead(end.pid)
+        if end.status is not None:
+            self._counter.labels(end.child).inc()
+
     def ended(self, end: End) -> None:
         """For `Child.ended`."""
-        self._mark_dead(end.pid)
+        self.counted(end)
         if end.status is None:
             return
-        self._counter.labels(end.child).inc()
         if end.keeps_dying and self._link is not None:
             task = asyncio.create_task(self._tell(self._link, in_words(end)))
             self._telling.add(task)  # the loop keeps only weak references

@@ -26,6 +26,7 @@
         ├── QuotaExceeded     429     more requests a minute than this caller may send
         ├── Busy              429     this gateway holds as many bytes as it may
         ├── NoWorker          503     nobody is there to do the work
+        ├── NoExplainer       503     nobody is there to say what the network looked at
         ├── BrokerAway        503     Redis does not answer
         ├── BrokerFull        503     Redis has no memory or disk left
         ├── RequestLost       503     Redis lost the request in a crash
@@ -197,6 +198,12 @@ class NoWorker(RequestError):
     status, code = 503, "no-worker"
     title = "No worker is ready."
     advice = "It is starting, or all have stopped; try again in a few seconds."
+
+
+class NoExplainer(RequestError):
+    status, code = 503, "no-explainer"
+    title = "What the network looked at cannot be shown."
+    advice = "It is switched off, not to be had of this model, or starting; the categories are to be had."
 
 
 class BrokerAway(RequestError):

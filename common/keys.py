@@ -23,6 +23,16 @@ def requests(model: str, lane: Lane, partition: int = 0) -> str:
     return f"pictor:{{{partition}}}:requests:{model}:{lane}"
 
 
+def explanations(model: str, partition: int = 0) -> str:
+    """The stream on which those wait who ask what a model looked at; behind both lanes."""
+    return f"pictor:{{{partition}}}:requests:{model}:explain"
+
+
+def explainer(model: str, partition: int = 0) -> str:
+    """Lives while somebody is there to read `explanations`."""
+    return f"pictor:{{{partition}}}:explainer:{model}"
+
+
 def result(request_id: str) -> str:
     """How a request ended; also the channel that says so."""
     return f"pictor:{{{_partition(request_id)}}}:result:{request_id}"
@@ -36,6 +46,12 @@ def pending(request_id: str) -> str:
 def cache(model_digest: str, image_digest: bytes) -> str:
     """A success, by content."""
     return f"pictor:{{{partition_of(image_digest)}}}:cache:{model_digest}:{image_digest.hex()}"
+
+
+def map_of(model_digest: str, image_digest: bytes, place: int) -> str:
+    """What a model looked at (``wire.Map``), by content and the category's place among the labels."""
+    partition = partition_of(image_digest)
+    return f"pictor:{{{partition}}}:map:{model_digest}:{image_digest.hex()}:{place}"
 
 
 def workers(partition: int = 0) -> str:

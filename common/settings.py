@@ -71,6 +71,7 @@ class Settings(
     cache_ttl_s: Annotated[float, Meta(ge=0, le=7 * 86_400)] = (
         3600  # 0: no cache, no coalescing
     )
+    explain: Literal["on", "off"] = "on"  # maps of what the network looked at
     max_upload_mb: Annotated[float, Meta(gt=0, le=512)] = 20
     max_megapixels: Annotated[float, Meta(gt=0, le=1000)] = 64
     max_backlog_interactive: AtLeastOne = 2000  # entries

@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
         top_k: how many predictions are wanted, 1 to MAX_TOP_K.
         thumbnail_px: longest side of the thumbnail wanted, 0 for none.
         owner: who may read the result; empty where no keys are in use.
+        explain: a map of what spoke for the category of this rank is wanted, from 1; 0: none.
     """
 
     version: int
@@ -41,6 +42,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     top_k: int = 5
     thumbnail_px: int = 0
     owner: str = ""
+    explain: int = 0
 
 
 class Prediction(msgspec.Struct, frozen=True, array_like=True):
@@ -61,8 +63,35 @@ class Timing(msgspec.Struct, frozen=True, array_like=True):
     batch: int = 0
 
 
+class Map(msgspec.Struct, frozen=True, array_like=True):
+    """What the network looked at for one category: a class activation map.
+
+    Attributes:
+        rank: of the category among the predictions, from 1.
+        rows: of the grid that lies over the part of the picture which the network saw.
+        columns: likewise.
+        values: uint8, row by row, 255 the strongest; all 0 where nothing spoke for the category.
+        box: that part: left, upper, width and height, as fractions of the upright picture.
+        method: ``cam`` (exact) or ``grad-cam``.
+    """
+
+    version: int
+    rank: int
+    rows: int
+    columns: int
+    values: bytes
+    box: tuple[float, float, float, float]
+    method: str
+
+
 class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
-    """Predictions, the most probable first."""
+    """Predictions, the most probable first.
+
+    Attributes:
+        thumbnail: a JPEG, or nothing.
+        digest: SHA-256 of the image; empty from workers before this field.
+        map: where one was asked for.
+    """
 
     version: int
     id: str
@@ -72,7 +101,9 @@ class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
     predictions: tuple[Prediction, ...]
     timing: Timing = Timing()
     cached: bool = False
-    thumbnail: bytes = b""  # a JPEG
+    thumbnail: bytes = b""
+    digest: bytes = b""
+    map: Map | None = None
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
@@ -193,4 +224,5 @@ read_pending: Final[Callable[[bytes], Pending]] = _reader(Pending)
 read_worker: Final[Callable[[bytes], Worker]] = _reader(Worker)
 read_report: Final[Callable[[bytes], Report]] = _reader(Report)
 read_known: Final[Callable[[bytes], Known]] = _reader(Known)
+read_map: Final[Callable[[bytes], Map]] = _reader(Map)
 read_labels: Final[Callable[[bytes], tuple[Label, ...]]] = _reader(tuple[Label, ...])

@@ -55,6 +55,7 @@ async def classify(
     lane: Lane = "interactive",
     top_k: int = 5,
     thumbnail_px: int = 0,
+    explain: int = 0,
     keep: bool = False,
     wait_s: float = math.inf,
 ) -> Receipt:
@@ -65,6 +66,7 @@ async def classify(
         lane: where it waits.
         top_k: how many predictions, 1 to MAX_TOP_K.
         thumbnail_px: longest side of the thumbnail, 0 for none.
+        explain: rank of the category of which a map is wanted, 1 to `top_k`; 0 for none.
         keep: past the deadline the request goes on, to be asked about later.
         wait_s: the client's own deadline; the shorter one counts.
 
@@ -74,8 +76,11 @@ async def classify(
     """
     this, here = upload.exchange, upload.service
     image, uploaded_s = _image(upload, lane, keep=keep)
+    if explain:
+        await here.maps.room()
     deadline_s = min(wait_s, here.settings.deadline_s)
-    job = Job(image, lane, top_k, thumbnail_px, deadline_s, this.caller.owner)
+    owner = this.caller.owner
+    job = Job(image, lane, top_k, thumbnail_px, deadline_s, owner, explain)
     answer = await here.submitter.submit(job, keep=keep)
     timing = answer.success.timing
     worker_ms = timing.queue_ms + timing.decode_ms + timing.inference_ms
@@ -86,7 +91,9 @@ async def classify(
     return Receipt(answer.success, receipt)
 
 
-async def defer(upload: Upload, *, lane: Lane, top_k: int) -> tuple[str, int]:
+async def defer(
+    upload: Upload, *, lane: Lane, top_k: int, explain: int = 0
+) -> tuple[str, int]:
     """Accepts the picture in a request's body; the request's id, and the entries ahead of it.
 
     Raises:
@@ -95,8 +102,11 @@ async def defer(upload: Upload, *, lane: Lane, top_k: int) -> tuple[str, int]:
     here = upload.service
     image, _ = _image(upload, lane, keep=True)
     owner = upload.exchange.caller.owner
-    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner)
-    ahead = max(0, here.admission.state.backlog[lane] - 1)  # it is counted itself
+    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner, explain)
+    if explain:
+        ahead = await here.maps.room()
+    else:
+        ahead = max(0, here.admission.state.backlog[lane] - 1)  # it is counted itself
     return await here.deferrer.accept(job, ahead), ahead
 
 

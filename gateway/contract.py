@@ -1,6 +1,6 @@
 """The questions and answers of the full contract, as ``/openapi.json`` describes them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -8,9 +8,19 @@ from msgspec import Meta
 from common import keys, wire
 from gateway import feedback
 
+DIGITS: Final = 6  # of a score or a fraction
 RequestId = Annotated[str, Meta(pattern=r"^[0-9]+-[0-9a-f]{32}$")]
 TopK = Annotated[
     int, Meta(ge=1, le=wire.MAX_TOP_K, description="How many predictions.")
+]
+Rank = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=wire.MAX_TOP_K,
+        description="Also show what the network looked at for the category of this rank, "
+        "1 to `top_k`.",
+    ),
 ]
 
 
@@ -19,6 +29,7 @@ class ClassifyQuery(msgspec.Struct, frozen=True):
 
     top_k: TopK = 5
     lane: keys.Lane = "interactive"
+    explain: Rank | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -40,14 +51,74 @@ class Timing(msgspec.Struct, frozen=True):
     reply: float
 
 
+class Map(msgspec.Struct, frozen=True):
+    """What the network looked at for the category ``label``, which is that of rank ``index``.
+
+    ``values`` is a grid, row by row, a byte a cell, 255 the strongest, over that part of the picture
+    which the network saw: ``box`` has its left, upper, width and height as fractions of the upright
+    picture. All are 0 where nothing spoke for the category.
+    """
+
+    index: int
+    label: str
+    rows: int
+    columns: int
+    values: bytes
+    box: tuple[float, float, float, float]
+    method: str
+
+
 class Classified(msgspec.Struct, frozen=True):
-    """Predictions, the most probable first."""
+    """Predictions, the most probable first.
+
+    ``digest`` is the picture's SHA-256; ``batch`` counts the pictures that it was run with, 0 where the
+    answer was known; ``map`` is there where it was asked for.
+    """
 
     id: str
     model: str
     predictions: list[Prediction]
     cached: bool
     timing_ms: Timing
+    model_digest: str
+    digest: str
+    batch: int
+    map: Map | None
+
+
+def classified(success: wire.Success, timing_ms: dict[str, float]) -> Classified:
+    """A worker's answer in the words of this contract."""
+    return Classified(
+        success.id,
+        success.model,
+        [
+            Prediction(p.wnid, p.label, p.description, round(p.score, DIGITS))
+            for p in success.predictions
+        ],
+        success.cached,
+        Timing(**timing_ms),
+        success.model_digest,
+        success.digest.hex(),
+        success.timing.batch,
+        _shown(success),
+    )
+
+
+def _shown(success: wire.Success) -> Map | None:
+    """What the network looked at, where that was asked for."""
+    look = success.map
+    if look is None or not 1 <= look.rank <= len(success.predictions):
+        return None
+    left, upper, width, height = (round(side, DIGITS) for side in look.box)
+    return Map(
+        look.rank,
+        success.predictions[look.rank - 1].label,
+        look.rows,
+        look.columns,
+        look.values,
+        (left, upper, width, height),
+        look.method,
+    )
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -45,8 +45,9 @@ class Deferrer:
             job.top_k,
             job.thumbnail_px,
             job.owner,
+            job.explain,
         )
-        stream = keys.requests(self._model, job.lane)
+        stream = job.stream(self._model)
         adding = self._start(
             entries.add(self._link, stream, request, job.image, job.lane, ahead)
         )

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from common import wire
+from common import keys, wire
 from common.errors import RequestError
 from common.keys import Lane
 from gateway.waiters import Waiter
@@ -11,7 +11,11 @@ from gateway.waiters import Waiter
 
 @dataclass(frozen=True)
 class Job:
-    """What a client wants done with an image."""
+    """What a client wants done with an image.
+
+    Attributes:
+        explain: the rank, from 1, of the category of which a map is wanted; 0: of none.
+    """
 
     image: bytes
     lane: Lane
@@ -19,6 +23,13 @@ class Job:
     thumbnail_px: int
     deadline_s: float
     owner: str = ""
+    explain: int = 0
+
+    def stream(self, model: str) -> str:
+        """Where it waits."""
+        if self.explain:
+            return keys.explanations(model)
+        return keys.requests(model, self.lane)
 
 
 @dataclass(frozen=True)

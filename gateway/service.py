@@ -13,6 +13,7 @@ from gateway.admission import Admission
 from gateway.deferred import Deferrer
 from gateway.exchange import Exchange
 from gateway.known import Known
+from gateway.maps import Maps
 from gateway.replies import Replies
 from gateway.submit import Submitter
 from gateway.traffic import Traffic
@@ -36,6 +37,7 @@ class Service:
     replies: Replies
     submitter: Submitter
     deferrer: Deferrer
+    maps: Maps
     link: Keeper
     hot: Keeper
 
@@ -90,6 +92,7 @@ def make(settings: Settings) -> Service:
             known=Known(settings.cache_ttl_s, admission.serves),
         ),
         Deferrer(hot, settings.model_name, settings.result_ttl_s),
+        Maps(reading, settings.model_name, on=settings.explain == "on"),
         reading,
         hot,
     )

@@ -74,7 +74,7 @@ class Submitter:
         flight = self._board(job, digest, deadline, keep)
         ended = await self._ride(flight, job, deadline, keep)
         if isinstance(ended, wire.Success):
-            if self._known is not None:
+            if self._known is not None and not job.explain:
                 self._known.keep(digest, job.top_k, ended)
             return Answer(ended, time.monotonic() - started)
         if isinstance(ended, wire.Failure):
@@ -82,8 +82,8 @@ class Submitter:
         raise DeadlinePassed(retry_after_s=1)
 
     def _find(self, job: Job, digest: bytes) -> wire.Success | None:
-        """The answer, where this process has given it; a thumbnail it has not."""
-        if self._known is None or job.thumbnail_px:
+        """The answer, where this process has given it; thumbnails and maps it has not."""
+        if self._known is None or job.thumbnail_px or job.explain:
             return None
         found = self._known.find(digest, job.top_k, job.owner)
         if found is not None:
@@ -92,7 +92,8 @@ class Submitter:
 
     def _board(self, job: Job, digest: bytes, deadline: float, keep: bool) -> Flight:
         """The flight of an equal image that will do, or a new one."""
-        key = (digest, job.lane, job.top_k, job.thumbnail_px, job.owner, keep)
+        wanted = (job.lane, job.top_k, job.thumbnail_px, job.explain)
+        key = (digest, *wanted, job.owner, keep)
         flight = self._flights.get(key) if self._share else None
         if flight is not None and not flight.left and deadline <= flight.expires_at:
             metrics.SHARED.inc()
@@ -108,6 +109,7 @@ class Submitter:
             job.top_k,
             job.thumbnail_px,
             job.owner,
+            job.explain,
         )
         self._flights[key] = flight
         task = asyncio.create_task(self._fly(flight, request, job))
@@ -183,7 +185,7 @@ class Submitter:
                 del self._flights[flight.key]
 
     async def _add(self, waiter: Waiter, request: wire.Request, job: Job) -> None:
-        waiter.stream = keys.requests(self._model, job.lane)
+        waiter.stream = job.stream(self._model)
         try:
             waiter.entry_id = await entries.add(
                 self._link, waiter.stream, request, job.image, job.lane

@@ -1,6 +1,7 @@
 """``python -m inference``: the parent of the workers; ``python -m inference worker N THREADS``: one of them.
 
 ``python -m inference calibrate`` finds out how many of them, of how many threads, do best here.
+``python -m inference explainer`` says what the network looked at (`inference.explaining` starts it).
 
 The parent converts the model if need be (in a process of its own, so that neither it nor a worker
 with LiteRT ever imports TensorFlow), keeps the workers running and serves the metrics of all.
@@ -21,6 +22,7 @@ from common.process import Reporter
 from common.settings import Settings
 from common.supervisor import Child, ChildFailed, Supervisor
 from inference import layout
+from inference.explaining import Explaining
 from inference.layout import Chosen
 
 REDIS_PATIENCE_S: Final = 10.0
@@ -40,8 +42,15 @@ async def parent(settings: Settings) -> int:
     await connections.check(settings.redis_url, REDIS_PATIENCE_S)
     await checks.check(settings)
     supervisor = Supervisor()
-    process.on_renew(supervisor.renew)
     link = Keeper(settings.redis_url, name="inference")
+    explaining: Explaining | None = None
+
+    async def renew() -> None:
+        if explaining is not None:
+            await explaining.end()  # who asks next has a fresh one started
+        await supervisor.renew()
+
+    process.on_renew(renew)
     with tempfile.TemporaryDirectory(prefix="pictor-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         try:
@@ -49,6 +58,9 @@ async def parent(settings: Settings) -> int:
                 serve_metrics(settings, folder)
                 deaths = Deaths(link)
                 await process.before(stop, start_workers(supervisor, settings, deaths))
+                if settings.explain == "on" and not stop.is_set():
+                    explaining = explainer(settings, link, deaths)
+                    explaining.start()
             if not stop.is_set():
                 reporter.ready()
                 reporter.worked()
@@ -58,7 +70,10 @@ async def parent(settings: Settings) -> int:
                 raise
             return process.EXIT_CANNOT_START
         finally:
-            await supervisor.stop_together()
+            ending = [supervisor.stop_together()]
+            if explaining is not None:
+                ending.append(explaining.stop())
+            await asyncio.gather(*ending)
             await link.close()
     return 0
 
@@ -126,6 +141,19 @@ async def start_workers(
     )
 
 
+def explainer(settings: Settings, link: Keeper, deaths: Deaths) -> Explaining:
+    """Has an explainer started when somebody asks; not started here."""
+    child = Child(
+        "explainer",
+        (sys.executable, "-m", "inference", "explainer"),
+        # A GPU is the workers'.
+        {**settings.environment(), "CUDA_VISIBLE_DEVICES": "-1"},
+        stop_s=settings.stop_s,
+        ended=deaths.counted,
+    )
+    return Explaining(link, settings.model_name, child)
+
+
 def find_layout(settings: Settings) -> Chosen:
     """The layout to use: as set, as calibrated for this model and engine, or what suits the engine."""
     from inference.engine import choose, gpu
@@ -179,6 +207,10 @@ def main(arguments: list[str]) -> int:
         return process.run(
             lambda: run_worker(Settings.load(), number, threads), fast=True
         )
+    if arguments and arguments[0] == "explainer":
+        from inference.explainer import run_explainer
+
+        return process.run(lambda: run_explainer(Settings.load()), fast=True)
     if arguments and arguments[0] == "calibrate":
         return process.run(lambda: calibrated(arguments[1:]))
     return process.run(lambda: parent(Settings.load()))

@@ -5,12 +5,12 @@ What dead workers left behind is taken over by `inference.reclaim`.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from common import keys, logs, wire
 from common.connections import Keeper
-from common.keys import GROUP, LANES, Lane
+from common.keys import GROUP, LANES
 from common.link import Command, LinkLost, ReplyError
 from inference.batcher import Plan, Queued
 from inference.entries import Entry, read_entry
@@ -30,13 +30,20 @@ class Consumer:
 
     Attributes:
         name: of the consumer.
-        streams: the stream of each lane.
+        streams: those that are read, by name: of each lane, unless others are given.
         orphans: entries of dead workers wait to be taken over.
     """
 
-    def __init__(self, blocking: Keeper, link: Keeper, model: str, name: str) -> None:
+    def __init__(
+        self,
+        blocking: Keeper,
+        link: Keeper,
+        model: str,
+        name: str,
+        streams: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
-        self.streams: dict[Lane, str] = {
+        self.streams: Mapping[str, str] = streams or {
             lane: keys.requests(model, lane) for lane in LANES
         }
         self.orphans = False
@@ -73,7 +80,7 @@ class Consumer:
     async def take(
         self, plan: Plan, into: list[Entry], workers: int = 1
     ) -> tuple[Queued, float]:
-        """Takes what is there without waiting, and looks what is left, in one write.
+        """Takes what is there in the lanes without waiting, and looks what is left, in one write.
 
         Args:
             plan: how many, from each lane.

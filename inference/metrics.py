@@ -50,3 +50,11 @@ COST = Gauge(
     ["part"],
     multiprocess_mode="livemostrecent",
 )
+MAPS = Counter(
+    "pictor_maps",
+    "Requests for what the network looked at, by how they ended.",
+    ["kind"],  # success, cached, failure, expired
+)
+MAP = Histogram(
+    "pictor_map_seconds", "Making one map, the network included.", buckets=SECONDS
+)

@@ -28,11 +28,13 @@ class Ending:
 
     Attributes:
         cache: what is kept by content; None where there is nothing to keep.
+        map: likewise, with the place of its category among the labels.
     """
 
     entry: Entry
     ended: wire.Ended
     cache: wire.Known | None = None
+    map: tuple[int, wire.Map] | None = None
 
 
 class Publisher:
@@ -101,17 +103,30 @@ class Publisher:
             ("PUBLISH", name, payload),
             *_done(entry),
         ]
-        if ending.cache is not None and self._cache_ms and self._has_room():
-            key = keys.cache(self._model_digest, entry.request.digest)
-            commands.append(
-                ("SET", key, wire.encode(ending.cache), "PX", self._cache_ms)
-            )
+        if self._cache_ms and (kept := self._kept(ending)) and self._has_room():
+            commands += kept
         if (
             isinstance(ending.ended, wire.Failure)
             and ending.ended.code == "dead-letter"
         ):
             commands.append(_note(entry, ending.ended.code))
         return [*commands, ("EXEC",)]
+
+    def _kept(self, ending: Ending) -> list[Command]:
+        """What is kept by content."""
+        digest = ending.entry.request.digest
+        commands: list[Command] = []
+        if ending.cache is not None:
+            key = keys.cache(self._model_digest, digest)
+            commands.append(self._keep(key, ending.cache))
+        if ending.map is not None:
+            place, look = ending.map
+            key = keys.map_of(self._model_digest, digest, place)
+            commands.append(self._keep(key, look))
+        return commands
+
+    def _keep(self, key: str, value: wire.Known | wire.Map) -> Command:
+        return ("SET", key, wire.encode(value), "PX", self._cache_ms)
 
     async def acknowledge(self, entry: Entry) -> None:
         """Takes an entry that has ended already off the stream."""

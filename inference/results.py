@@ -14,6 +14,8 @@ from inference.publisher import Ending
 
 CACHED_TIMING: Final = wire.Timing()
 
+Best = tuple[tuple[int, float], ...]  # places among the labels, and probabilities
+
 
 class Results:
     """Makes endings for one model.
@@ -47,13 +49,38 @@ class Results:
         """
         if probabilities is None:
             return self.failure(entry, "dead-letter")
-        best = self._best(probabilities)
+        best = self.best(probabilities)
         known = wire.Known(VERSION, best) if self._cache else None
         return Ending(entry, self._told(entry, best, timing, thumbnail), known)
 
-    def _best(
-        self, probabilities: NDArray[np.float32]
-    ) -> tuple[tuple[int, float], ...]:
+    def explained(
+        self,
+        entry: Entry,
+        best: Best,
+        timing: wire.Timing,
+        look: wire.Map,
+        *,
+        keep_best: bool = False,
+        cached: bool = False,
+    ) -> Ending:
+        """The ending of an entry that asks for a map as well.
+
+        Args:
+            entry: the entry.
+            best: see `best`.
+            timing: where its time went.
+            look: of the category of the rank that was asked for.
+            keep_best: the categories are kept by content too, for nobody has found them before.
+            cached: the map was found by content, and is not kept anew.
+        """
+        told = self._told(entry, best, timing, cached=cached, look=look)
+        if cached or not self._cache:
+            return Ending(entry, told)
+        known = wire.Known(VERSION, best) if keep_best else None
+        return Ending(entry, told, known, (best[look.rank - 1][0], look))
+
+    @staticmethod
+    def best(probabilities: NDArray[np.float32]) -> Best:
         """Places among the labels and probabilities, the most probable first."""
         count = min(MAX_TOP_K, len(probabilities))
         best = np.argpartition(probabilities, -count)[-count:]
@@ -68,6 +95,7 @@ class Results:
         timing: wire.Timing,
         thumbnail: bytes = b"",
         cached: bool = False,
+        look: wire.Map | None = None,
     ) -> wire.Success:
         """The best categories in words, as many as this entry asked for."""
         labels = [(self._labels[place], score) for place, score in best]
@@ -84,6 +112,8 @@ class Results:
             timing,
             cached,
             thumbnail,
+            entry.request.digest,
+            look,
         )
 
     @staticmethod

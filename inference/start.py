@@ -1,7 +1,6 @@
 """Puts a worker together, warms it up and runs it."""
 
 import asyncio
-import hashlib
 import os
 import secrets
 import socket
@@ -26,7 +25,7 @@ from inference.decoders import Decoders, automatic
 from inference.engine import Engine
 from inference.models import catalogue
 from inference.models.preprocessing import Preprocessing
-from inference.models.spec import ModelSpec
+from inference.models.spec import ModelSpec, float16_digest
 from inference.native import stderr_into
 from inference.pace import Pace
 from inference.presence import Presence
@@ -183,8 +182,7 @@ def served_digest(spec: ModelSpec, engine: Engine) -> str:
     Gateways and other workers take them for those of another model.
     """
     if isinstance(engine, TensorFlowEngine) and engine.precision == "float16":
-        other = hashlib.sha256(f"{spec.digest}/float16".encode()).hexdigest()
-        return other[: len(spec.digest)]
+        return float16_digest(spec.digest)
     return spec.digest
 
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 from common import keys, logs
-from common.connections import RECONNECT_S
 from common.link import LinkLost, ReplyError
 from inference import metrics
 from inference.batcher import AHEAD, Plan, Queued
@@ -23,18 +22,11 @@ from inference.entries import Entry
 from inference.publisher import Ending
 from inference.reclaim import Claimed, claim
 from inference.stages import Stages
+from inference.survival import survive
 
 IN_HAND: Final = AHEAD
 TIDY_BEATS: Final = 60
 NOTHING: Final = Plan(0, 0)
-# Refusals that pass: no memory, no disk, loading its file, replicas changing places, a long script, a
-# stream that was there when a read began to wait for it (Redis before 7.2).
-PASSING: Final = frozenset(
-    {
-        *("OOM", "MISCONF", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS"),
-        *("CLUSTERDOWN", "BUSY", "TRYAGAIN", "UNBLOCKED"),
-    }
-)
 
 log = logs.get(__name__)
 
@@ -76,20 +68,7 @@ class Worker:
             await self._stages.consumer.leave()
 
     async def _survive(self, step: Coroutine[Any, Any, None]) -> None:
-        """Awaits a step that needs Redis; when that is away, waits a little instead."""
-        try:
-            await step
-        except LinkLost as error:
-            log.warning("Redis is away", reason=str(error))
-            await asyncio.sleep(RECONNECT_S)
-        except ReplyError as error:
-            if error.kind == "NOGROUP":
-                await self._survive(self._stages.consumer.ensure_group())
-            elif error.kind in PASSING:
-                log.warning("Redis refuses", reason=str(error))
-                await asyncio.sleep(RECONNECT_S)
-            else:
-                raise
+        await survive(step, self._stages.consumer)
 
     async def _beat(self) -> None:
         cost = self._stages.batcher.cost

@@ -16,7 +16,7 @@ from common.errors import (
     UnknownResult,
     from_code,
 )
-from gateway import catalogue, feedback
+from gateway import catalogue, contract, feedback
 from gateway.admission import State
 from gateway.classify import Upload, classify, defer, receipt_of
 from gateway.contract import (
@@ -25,10 +25,8 @@ from gateway.contract import (
     ClassifyQuery,
     FeedbackBody,
     LabelQuery,
-    Prediction,
     RequestId,
     Stored,
-    Timing,
 )
 from gateway.flights import StillRunning
 from gateway.preference import preferred_wait_s
@@ -38,7 +36,6 @@ from gateway.service import exchange, service
 
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 
-SCORE_DIGITS: Final = 6
 MOST_FIELDS: Final = 100
 DEFAULTS: Final = ClassifyQuery()
 Query = TypeVar("Query", bound=msgspec.Struct)
@@ -59,18 +56,28 @@ async def post_classify(upload: Upload) -> Reply:
     """Classifies one picture, sent as the form field ``file`` or as the raw body.
 
     Past the deadline the answer is 202, and the result can be fetched later; with
-    ``Prefer: respond-async`` (RFC 7240) at once, or after its ``wait`` seconds.
+    ``Prefer: respond-async`` (RFC 7240) at once, or after its ``wait`` seconds. ``explain=1`` adds what
+    the network looked at for the best category, and so on; that is computed behind all other work.
     """
     query = _asked(upload)
     wait_s = preferred_wait_s(upload.headers(b"prefer"))
-    lane, top_k = query.lane, query.top_k
+    lane, top_k, explain = query.lane, query.top_k, query.explain or 0
+    if explain > top_k:
+        raise BadParameter("`explain` is a rank among the predictions: 1 to `top_k`.")
     state = upload.service.admission.state
     try:
         if wait_s == 0:
-            request_id, ahead = await defer(upload, lane=lane, top_k=top_k)
+            request_id, ahead = await defer(
+                upload, lane=lane, top_k=top_k, explain=explain
+            )
             return _preferred(_accepted(state, request_id, lane, ahead))
         receipt = await classify(
-            upload, lane=lane, top_k=top_k, keep=True, wait_s=wait_s
+            upload,
+            lane=lane,
+            top_k=top_k,
+            explain=explain,
+            keep=True,
+            wait_s=wait_s,
         )
     except StillRunning as running:
         answer = _accepted(state, running.id, lane)
@@ -183,13 +190,7 @@ def _converted(given: dict[str, str], kind: type[Query]) -> Query:
 
 
 def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Reply:
-    predictions = [
-        Prediction(p.wnid, p.label, p.description, round(p.score, SCORE_DIGITS))
-        for p in success.predictions
-    ]
-    answer = Classified(
-        success.id, success.model, predictions, success.cached, Timing(**timing_ms)
-    )
+    answer = contract.classified(success, timing_ms)
     return Reply(200, JSON, msgspec.json.encode(answer))
 
 

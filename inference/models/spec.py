@@ -63,3 +63,8 @@ def digest(
     """
     parts = msgspec.json.encode([recipe, weights, preprocessing, labels])
     return hashlib.sha256(parts).hexdigest()[:DIGEST_LENGTH]
+
+
+def float16_digest(digest: str) -> str:
+    """Names a model's answers that are computed in float16: they are others than its own."""
+    return hashlib.sha256(f"{digest}/float16".encode()).hexdigest()[:DIGEST_LENGTH]

@@ -23,6 +23,9 @@ DIGEST = bytes(range(32))
         (keys.result(ID), f"pictor:{{0}}:result:{ID}"),
         (keys.pending(ID), f"pictor:{{0}}:pending:{ID}"),
         (keys.cache("d1", DIGEST), f"pictor:{{0}}:cache:d1:{DIGEST.hex()}"),
+        (keys.explanations("lite0"), "pictor:{0}:requests:lite0:explain"),
+        (keys.explainer("lite0"), "pictor:{0}:explainer:lite0"),
+        (keys.map_of("d1", DIGEST, 7), f"pictor:{{0}}:map:d1:{DIGEST.hex()}:7"),
         (keys.workers(), "pictor:{0}:workers"),
         (keys.worker("w"), "pictor:{0}:worker:w"),
         (keys.labels("d1"), "pictor:{0}:labels:d1"),
@@ -54,6 +57,8 @@ def test_all_that_a_request_touches_shares_a_slot(
         assert 0 <= partition < partitions
         assert {
             tag(keys.requests("m", "bulk", partition)),
+            tag(keys.explanations("m", partition)),
+            tag(keys.map_of("d1", digest, 7)),
             tag(keys.result(request_id)),
             tag(keys.pending(request_id)),
             tag(keys.cache("d1", digest)),

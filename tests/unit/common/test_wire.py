@@ -20,11 +20,16 @@ predictions = st.builds(wire.Prediction, texts, texts, texts, numbers)
 REQUESTS = st.builds(
     *(wire.Request, versions, texts, st.binary(min_size=32, max_size=32)),
     *(st.integers(0, 2**60), st.integers(1, 20), st.integers(0, 320), texts),
+    st.integers(0, 20),
+)
+MAPS = st.builds(
+    *(wire.Map, versions, st.integers(1, 20), st.integers(1, 128), st.integers(1, 128)),
+    *(st.binary(max_size=200), st.tuples(numbers, numbers, numbers, numbers), texts),
 )
 SUCCESSES = st.builds(
     *(wire.Success, versions, texts, texts, texts, texts),
     *(st.lists(predictions, max_size=20).map(tuple), timings, st.booleans()),
-    st.binary(max_size=50),
+    *(st.binary(max_size=50), st.binary(max_size=32), st.none() | MAPS),
 )
 FAILURES = st.builds(wire.Failure, versions, texts, texts, texts, timings)
 EXPIRED = st.builds(wire.Expired, versions, texts, texts)
@@ -48,6 +53,7 @@ READERS: list[tuple[Read, st.SearchStrategy[Any]]] = [
     (wire.read_worker, WORKERS),
     (wire.read_report, REPORTS),
     (wire.read_known, KNOWN),
+    (wire.read_map, MAPS),
     (wire.read_pending, PENDING),
     (wire.read_labels, LABELS),
 ]
@@ -60,6 +66,7 @@ MESSAGES: list[tuple[Read, Any, st.SearchStrategy[Any]]] = [
     (wire.read_worker, wire.Worker, WORKERS),
     (wire.read_report, wire.Report, REPORTS),
     (wire.read_known, wire.Known, KNOWN),
+    (wire.read_map, wire.Map, MAPS),
     (wire.read_pending, wire.Pending, PENDING),
 ]
 one_message = pytest.mark.parametrize(("read", "kind", "messages"), MESSAGES)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -90,3 +91,10 @@ async def test_who_leaves_a_request_that_is_refused_leaves_no_error(
     await deferrer.finish(5)
     assert taking_back.exception() is None
     await link.close()
+
+
+async def test_who_asks_for_a_map_waits_apart(link: Keeper, deferrer: Deferrer) -> None:
+    await deferrer.accept(replace(JOB, explain=2), ahead=0)
+    ((_, fields),) = await link.call("XRANGE", keys.explanations("m"), "-", "+")
+    assert wire.read_request(fields[1]).explain == 2
+    assert not await link.call("EXISTS", STREAM)

@@ -395,6 +395,17 @@ async def test_lanes_are_streams(gateway: Gateway) -> None:
     assert first.request.digest == second.request.digest
 
 
+async def test_who_asks_for_a_map_waits_apart(gateway: Gateway) -> None:
+    """And shares with those alone who want the same one."""
+    gateway.submit()
+    for rank in (1, 1, 2):
+        gateway.submit(replace(JOB, explain=rank))
+    stream = keys.explanations("m")
+    first, second = await gateway.entries(2, stream)
+    assert [first.request.explain, second.request.explain] == [1, 2]
+    assert (await gateway.entry()).request.explain == 0
+
+
 async def test_without_a_cache_nothing_is_shared(flushed_redis_url: str) -> None:
     gateway = Gateway(flushed_redis_url, share=False)
     gateway.replies.start()
