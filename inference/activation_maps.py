@@ -6,19 +6,19 @@ the places of the last feature map, and each place's share in it is the map, exa
 the last layer whose output still has places (Grad-CAM: Selvaraju et al., 2017, arXiv:1610.02391); where
 both can be had they are equal but for a factor. What speaks against the category is left out.
 
-How a network ends is found by listening to its layers' calls, whatever models are nested in it.
+How a network ends is found by listening to its layers (`inference.layer_calls`).
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, Literal, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import PictorError
 from inference.engine import EngineError, Images, check_images, check_rows
+from inference.layer_calls import Step, heard, made_by, scored
 from inference.models.spec import ModelSpec
 from inference.tensorflow_engine import configure, leaves
 
@@ -36,17 +36,6 @@ MOST_CELLS: Final = 128 * 128  # of a grid
 
 class NoMap(PictorError):
     """A network has no layer whose output has places that a map could show."""
-
-
-class Step(NamedTuple):
-    """One call of a layer: what it was given and what it made of that, tensors."""
-
-    layer: Any
-    given: Any
-    made: Any
-
-
-Hear = Callable[[Step], None]
 
 
 class ActivationMaps:
@@ -75,10 +64,11 @@ class ActivationMaps:
         steps: list[Step] = []
         with heard(list(layers), steps.append):
             row = model(tf.zeros((1, *shape), tf.uint8), training=False)
-        self._scorer, before = _last(steps, row, SAME - {"Flatten"}, ORDERLY)
+        self._scorer, before = made_by(steps, row, SAME - {"Flatten"}, ORDERLY)
         pooling = self._pooling(before)
         self.method: Method = "grad-cam" if pooling is None else "cam"
         self._places = _with_places(steps) if pooling is None else pooling
+        self._traced: Any = None if pooling is None else self._trace()
 
     @classmethod
     def open(cls, spec: ModelSpec, threads: int = 1) -> Self:
@@ -125,12 +115,23 @@ class ActivationMaps:
         return row, np.maximum(grid, 0)
 
     def _cam(self, pixels: Any, pick: Callable[[Row], int]) -> tuple[Row, Grid]:
-        steps: list[Step] = []
-        with heard([self._places], steps.append):
-            rows = self._model(pixels, training=False).numpy()
-        row: Row = check_rows(rows, (1, self._classes))[0]
+        rows, features = self._traced(pixels)
+        row: Row = check_rows(rows.numpy(), (1, self._classes))[0]
         weights = self._scorer.kernel.numpy()[:, pick(row)]
-        return row, np.asarray(steps[-1].given.numpy()[0] @ weights, np.float32)
+        return row, np.asarray(features.numpy()[0] @ weights, np.float32)
+
+    def _trace(self) -> Any:
+        """The network as a function of one image: its answer, and what is pooled; a sixth of the time."""
+        tf = self._tf
+
+        def look(image: Any) -> tuple[Any, Any]:
+            steps: list[Step] = []
+            with heard([self._places], steps.append):
+                rows = self._model(image, training=False)
+            return rows, steps[-1].given
+
+        signature = [tf.TensorSpec([1, *self._shape], tf.uint8)]
+        return tf.function(look, input_signature=signature).get_concrete_function()
 
     def _grad_cam(self, pixels: Any, pick: Callable[[Row], int]) -> tuple[Row, Grid]:
         tf = self._tf
@@ -162,78 +163,8 @@ class ActivationMaps:
         """The layer that pools what the dense one at the end is given; None where it ends otherwise."""
         if type(self._scorer).__name__ != "Dense" or not before:
             return None
-        pooling, _ = _last(before[:-1], before[-1].given, SAME, frozenset({"linear"}))
+        pooling, _ = made_by(before[:-1], before[-1].given, SAME, frozenset({"linear"}))
         return pooling if type(pooling).__name__ == POOLING else None
-
-
-@contextmanager
-def heard(layers: Collection[Any], hear: Hear) -> Iterator[None]:
-    """Has each call of these layers told of, as soon as it is done, until the end of the block."""
-
-    def telling(layer: Any) -> Callable[..., Any]:
-        call = layer.call
-
-        def told(*args: Any, **options: Any) -> Any:
-            made = call(*args, **options)
-            given = args[0] if args else next(iter(options.values()), None)
-            hear(Step(layer, given, made))
-            return made
-
-        return told
-
-    # Beside what Keras keeps track of; a layer looks its method up anew for each call.
-    for layer in layers:
-        vars(layer)["call"] = telling(layer)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del vars(layer)["call"]
-
-
-@contextmanager
-def scored(layer: Any, hear: Callable[[Any], None]) -> Iterator[None]:
-    """Has the logits told of that a layer makes: before its own activation, where it has one."""
-    activation = None if layer is None else vars(layer).get("activation")
-    if activation is None:
-        with heard([] if layer is None else [layer], lambda step: hear(step.made)):
-            yield
-        return
-
-    def told(logits: Any) -> Any:
-        hear(logits)
-        return activation(logits)
-
-    vars(layer)["activation"] = told
-    try:
-        yield
-    finally:
-        vars(layer)["activation"] = activation
-
-
-def _last(
-    steps: list[Step], tensor: Any, same: frozenset[str], orderly: frozenset[str]
-) -> tuple[Any, list[Step]]:
-    """The layer that a tensor comes from, with those passed by that only hand on.
-
-    Returns:
-        The layer, or None where no layer made it; and the steps up to that one.
-    """
-    for at in reversed(range(len(steps))):
-        step = steps[at]
-        if step.made is not tensor:
-            continue
-        if not _hands_on(step.layer, same, orderly):
-            return step.layer, steps[: at + 1]
-        tensor = step.given
-    return None, []
-
-
-def _hands_on(layer: Any, same: frozenset[str], orderly: frozenset[str]) -> bool:
-    kind = type(layer).__name__
-    if kind == "Activation":
-        return getattr(layer.activation, "__name__", "") in orderly
-    return kind in same or (kind == "Softmax" and "softmax" in orderly)
 
 
 def _with_places(steps: list[Step]) -> Any:

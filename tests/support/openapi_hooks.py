@@ -37,3 +37,12 @@ def map_path_parameters(
     if "request_id" in (path_parameters or {}) and (known := next(RESULT)):
         return {**path_parameters, "request_id": known}
     return path_parameters
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Asks for as many predictions as the rank that is asked about, which a schema cannot say."""
+    query = case.query or {}
+    rank, top_k = str(query.get("explain", "")), str(query.get("top_k", 5))
+    if rank.isdecimal() and top_k.isdecimal() and 1 <= int(top_k) < int(rank) <= 20:
+        case.query = {**query, "top_k": int(rank)}
