@@ -17,6 +17,7 @@ from PIL import Image
 from common import keys
 from common.connections import Keeper
 from common.keys import GROUP
+from tests.support import faults
 from tests.support.pictures import distinct, encoded, photograph
 from tests.support.system import System, metric, with_model
 
@@ -32,9 +33,10 @@ Answer = dict[str, Any]
 def explained(
     tmp_path_factory: pytest.TempPathFactory, prepared: Path
 ) -> Iterator[System]:
-    """A system that nobody has asked for a map yet."""
+    """A system that nobody has asked for a map yet; marked pictures break its decoders."""
     folder = with_model(tmp_path_factory.mktemp("explained"), prepared / "models")
-    with System(folder, engine="litert", workers=1) as running:
+    system = System(folder, engine="litert", workers=1)
+    with faults.install(system, tmp_path_factory.mktemp("faults")) as running:
         yield running
 
 
@@ -182,6 +184,19 @@ def test_a_picture_that_is_none_is_refused_as_ever(asking: httpx.Client) -> None
         "/v1/classify?explain=1", content=photograph("coffee.png")[:5000]
     )
     assert (answer.status_code, answer.json()["type"]) == (400, "broken-image")
+
+
+def test_a_picture_that_breaks_the_decoder_costs_itself_alone(
+    explained: System, asking: httpx.Client
+) -> None:
+    ask(asking, distinct(photograph("rocket.jpg")))
+    before = explained.processes("inference explainer")
+    marked = faults.marked(photograph("rocket.jpg"), "abort")
+    answer = asking.post("/v1/classify?explain=1", content=marked)
+    assert (answer.status_code, answer.json()["type"]) == (422, "undecodable")
+    again = ask(asking, distinct(photograph("rocket.jpg")))
+    assert again["map"]["label"] == "missile"
+    assert explained.processes("inference explainer") == before
 
 
 async def test_the_explainer_is_killed_and_the_map_still_comes(

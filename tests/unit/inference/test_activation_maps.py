@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from inference.activation_maps import ActivationMaps, NoMap, scaled
 from inference.engine import EngineError
+from inference.models.applications import build
 from inference.models.backend import load_keras
 from inference.tensorflow_engine import leaves
 from tests.support.colours import (
@@ -134,6 +135,23 @@ def test_a_feature_map_a_category_is_its_map(place: int) -> None:
     _, grid = maps_of(convolved_first).of(IMAGE, lambda row: place)
     scores = (IMAGE[0] / 255 @ KERNEL + BIAS)[..., place]
     np.testing.assert_allclose(normal(grid), normal(np.maximum(scores, 0)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("MobileNetV2", "cam"), ("MobileNet", "grad-cam"), ("VGG16", "grad-cam")],
+)
+def test_networks_of_keras_have_maps_as_large_as_their_last_features(
+    name: str, method: str
+) -> None:
+    """The last of them has many dense layers; random weights will do."""
+    load_keras().utils.set_random_seed(1)
+    maps = ActivationMaps(build(name, None), [224, 224, 3], 1000)
+    assert maps.method == method
+    noise = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    found = [maps.of(noise, lambda row, n=n: n) for n in range(8)]  # type: ignore[misc]
+    assert {(row.shape, grid.shape) for row, grid in found} == {((1000,), (7, 7))}
+    assert len({scaled(grid) for _, grid in found if grid.max() > 0}) > 1
 
 
 def test_a_relu_before_the_dense_layer_is_no_plain_sum() -> None:
