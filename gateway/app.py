@@ -3,14 +3,16 @@
 Plain ASGI; any server will do.
 """
 
-from typing import Any, cast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
 
 from quart import Quart, Response, abort, request
 from quart_schema import QuartSchema, hide
 from werkzeug.exceptions import HTTPException
 
 from common.settings import Settings
-from gateway import failures, problems, service
+from gateway import assets, failures, problems, service
 from gateway.direct import Direct
 from gateway.limits import Limits
 from gateway.openapi import INFO, SCHEMES, TAGS, Provider
@@ -21,20 +23,31 @@ from gateway.routes.plain import plain, predict
 from gateway.routes.v1 import post_classify, v1
 from gateway.service import exchange
 
+STATIC: Final = Path(__file__).parent / "static"
+
 
 class _App(Quart):
-    """Quart, with one answer for all names that no file has."""
+    """Quart, with files that are read once (`gateway.assets`)."""
+
+    files: Mapping[str, assets.Asset] = {}
 
     async def send_static_file(self, filename: str) -> Response:
-        try:
-            return await super().send_static_file(filename)
-        except OSError:  # such as that a name is longer than any file's may be
+        asset = self.files.get(filename)
+        if asset is None:
             abort(404)
+        headers = {**assets.HEADERS, "ETag": f'W/"{asset.tag}"'}
+        if request.if_none_match.contains_weak(asset.tag):
+            return Response(b"", 304, headers)
+        body = asset.plain
+        if asset.packed and request.accept_encodings["gzip"] > 0:
+            body, headers["Content-Encoding"] = asset.packed, "gzip"
+        return Response(body, 200, headers, content_type=asset.kind)
 
 
 def create_app(settings: Settings) -> Quart:
     """Makes a gateway; it connects when the server starts it."""
     app = _App(__name__, static_folder="static", template_folder="templates")
+    app.files = assets.read(STATIC)
     made = service.make(settings)
     service.install(app, made)
     app.config["MAX_CONTENT_LENGTH"] = (

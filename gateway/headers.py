@@ -1,10 +1,10 @@
-"""Headers that every answer carries, and what may differ for the API's documentation."""
+"""Headers that every answer carries."""
 
 from typing import Final
 
 PAGE_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"content-security-policy", PAGE_POLICY.encode()),
