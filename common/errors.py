@@ -11,9 +11,11 @@
         ├── EmptyFile         400     the file has no bytes
         ├── NotAnImage        400     its first bytes belong to no image format
         ├── BrokenImage       400     truncated or damaged
+        ├── OtherPicture      400     not the picture that the report is about
         ├── Unauthorized      401     no API key, or one that is not known here
         ├── Forbidden         403     the key, or the place asked from, does not allow it
         ├── CrossSite         403     a browser sent it for a page of another site
+        ├── KeepingOff        403     no picture is kept here, whoever asks
         ├── TooSlow           408     its bytes do not come at the least pace
         ├── LengthRequired    411     a body whose length is not announced
         ├── TooLarge          413     more bytes than PICTOR_MAX_UPLOAD_MB
@@ -22,15 +24,18 @@
         ├── Undecodable       422     its decoder died, starved or never ended
         ├── DeadLetter        422     three workers died on it alone
         ├── UnknownResult     404     no such request, or its result has expired
+        ├── UnknownReport     404     no such report, or not the one who wrote it
         ├── QueueFull         429     the backlog or the expected wait leaves no room
         ├── QuotaExceeded     429     more requests a minute than this caller may send
         ├── Busy              429     this gateway holds as many bytes as it may
         ├── NoWorker          503     nobody is there to do the work
         ├── NoExplainer       503     nobody is there to say what the network looked at
+        ├── NoStream          503     as many follow the live figures as may
         ├── BrokerAway        503     Redis does not answer
         ├── BrokerFull        503     Redis has no memory or disk left
         ├── RequestLost       503     Redis lost the request in a crash
-        └── DeadlinePassed    504     not answered within PICTOR_DEADLINE_S
+        ├── DeadlinePassed    504     not answered within PICTOR_DEADLINE_S
+        └── CannotKeep        507     the folder of kept pictures cannot be written to
 
 A message never holds a byte of the user's: what is shown is written here. A failure crosses the wire
 as its code (see ``common.wire``), and ``from_code`` makes the error again on the other side.
@@ -105,6 +110,12 @@ class BrokenImage(RequestError):
     advice = "Copy or download it again, or save it anew, then send that file."
 
 
+class OtherPicture(RequestError):
+    status, code = 400, "other-picture"
+    title = "This is not the picture that the report is about."
+    advice = "Send the same file that was classified, byte by byte."
+
+
 class Unauthorized(RequestError):
     status, code = 401, "unauthorized"
     title = "A valid API key is needed."
@@ -126,10 +137,22 @@ class CrossSite(RequestError):
     advice = "Use Pictor's own page, or have the operator allow that site in PICTOR_CORS_ORIGINS."
 
 
+class KeepingOff(RequestError):
+    status, code = 403, "keeping-off"
+    title = "No pictures are kept here."
+    advice = "The report is stored without it; the operator can set PICTOR_KEPT_PICTURES_DAYS."
+
+
 class UnknownResult(RequestError):
     status, code = 404, "unknown-result"
     title = "There is no such result."
     advice = "It has expired, or the id is not yours; send the picture again."
+
+
+class UnknownReport(RequestError):
+    status, code = 404, "unknown-report"
+    title = "There is no such report."
+    advice = "It was taken back or has made way for newer ones, or the token is not the one you were given."
 
 
 class TooSlow(RequestError):
@@ -206,6 +229,12 @@ class NoExplainer(RequestError):
     advice = "It is switched off, not to be had of this model, or starting; the categories are to be had."
 
 
+class NoStream(RequestError):
+    status, code = 503, "no-stream"
+    title = "The live figures cannot be followed just now."
+    advice = "As many watch as may, or this process is about to stop; try again in a few seconds."
+
+
 class BrokerAway(RequestError):
     status, code = 503, "broker-away"
     title = "The queue does not answer."
@@ -228,6 +257,12 @@ class DeadlinePassed(RequestError):
     status, code = 504, "deadline-passed"
     title = "The answer did not come in time."
     advice = "The service is busy; try again in a few seconds."
+
+
+class CannotKeep(RequestError):
+    status, code = 507, "cannot-keep"
+    title = "The folder of kept pictures cannot be written to."
+    advice = "The report is stored without the picture; tell the operator: the disk may be full."
 
 
 BY_CODE: dict[str, type[RequestError]] = {

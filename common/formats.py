@@ -6,6 +6,7 @@ Signatures: ITU T.81 (JPEG), RFC 2083 (PNG), GIF89a, RFC 9649 (WebP).
 from typing import Final
 
 _TAKEN: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_EXTENSIONS: Final = {b"\xff": "jpg", b"\x89": "png", b"G": "gif", b"R": "webp"}
 _OTHERS: Final = (
     *(b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0", b"8BPS", b"DDS ", b"\x76\x2f\x31\x01"),
     *(b"P5\n", b"P6\n", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  "),
@@ -20,6 +21,11 @@ def taken(image: bytes | memoryview) -> bool:
     """Whether the first bytes are those of a JPEG, PNG, GIF or WebP."""
     head = bytes(image[:12])
     return head.startswith(_TAKEN) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def extension(image: bytes) -> str:
+    """The extension of a file with these bytes, by the first of them; empty where they are not taken."""
+    return _EXTENSIONS[image[:1]] if taken(image) else ""
 
 
 def other(image: bytes) -> bool:

@@ -10,6 +10,8 @@ Lane = Literal["interactive", "bulk"]
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
 GROUP: Final = "workers"
 FEEDBACK: Final = "pictor:feedback"
+# Which reports had their picture kept, ``<entry id>:<digest>`` by the time, in milliseconds.
+KEPT: Final = "pictor:feedback:kept"
 PARTITIONS: Final = 1
 
 

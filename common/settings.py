@@ -72,6 +72,8 @@ class Settings(
         3600  # 0: no cache, no coalescing
     )
     explain: Literal["on", "off"] = "on"  # maps of what the network looked at
+    kept_pictures_days: Annotated[int, Meta(ge=0, le=3650)] = 30  # 0: none is kept
+    kept_pictures_dir: str = ""  # empty: feedback, in the data folder
     max_upload_mb: Annotated[float, Meta(gt=0, le=512)] = 20
     max_megapixels: Annotated[float, Meta(gt=0, le=1000)] = 64
     max_backlog_interactive: AtLeastOne = 2000  # entries
@@ -89,6 +91,13 @@ class Settings(
     def data_path(self) -> Path:
         """The data folder, absolute."""
         return Path(self.data_dir).expanduser().resolve()
+
+    @property
+    def kept_pictures_path(self) -> Path:
+        """Where pictures lie that were given with a report, absolute."""
+        if self.kept_pictures_dir:
+            return Path(self.kept_pictures_dir).expanduser().resolve()
+        return self.data_path / "feedback"
 
     @property
     def open_to_others(self) -> bool:

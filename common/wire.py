@@ -156,6 +156,12 @@ class Worker(msgspec.Struct, frozen=True, array_like=True):
         fixed_ms: the measured cost of a batch of n images is ``fixed_ms + image_ms * n``.
         image_ms: see ``fixed_ms``.
         images_per_s: the rate it reaches at the batch size it prefers.
+        state: ``working`` or ``idle``, since its last beat.
+        images: run since it started; the three sums are theirs.
+        batches: micro-batches since it started: their size, and how many there were.
+        queue_ms, decode_ms, inference_ms: the sum of what `Timing` says of each image.
+        cached: answered by content since it started.
+        points: what batches of a size have cost lately: the size, and milliseconds.
     """
 
     version: int
@@ -166,6 +172,14 @@ class Worker(msgspec.Struct, frozen=True, array_like=True):
     fixed_ms: float
     image_ms: float
     images_per_s: float
+    state: str = "idle"
+    images: int = 0
+    batches: tuple[tuple[int, int], ...] = ()
+    queue_ms: float = 0.0
+    decode_ms: float = 0.0
+    inference_ms: float = 0.0
+    cached: int = 0
+    points: tuple[tuple[int, float], ...] = ()
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True):
@@ -185,6 +199,10 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
         answered: the label that was answered, where the reporter's page knew it.
         label: the label that would have been right, or empty.
         text: in the reporter's words.
+        score: the probability of what was answered, 0 to 1; None where nobody knows it.
+        model_digest: of the model that answered, or empty.
+        digest: SHA-256 of the picture, or empty.
+        secret: SHA-256 of what its reporter has to show to take it back, or empty.
     """
 
     version: int
@@ -193,6 +211,10 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     answered: str = ""
     label: str = ""
     text: str = ""
+    score: float | None = None
+    model_digest: str = ""
+    digest: bytes = b""
+    secret: bytes = b""
 
 
 def new_id(image_digest: bytes) -> str:

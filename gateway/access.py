@@ -1,13 +1,14 @@
 """Who asks, and may they: keys, scopes, where they ask from, quotas. At the headers, body unread.
 
-Without a keys file everybody may do everything but read the metrics, which tell about everybody.
-With one, what is not open by the table below needs a key: also what is not there, so that a route
+Without a keys file everybody may do everything but take away what tells about everybody: metrics, and
+all reports and their pictures. With one, what is not open by the table below needs a key: also what is not there, so that a route
 which is forgotten here is closed, not open.
 """
 
 import base64
 import binascii
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,8 @@ Headers = Mapping[bytes, bytes]
 OPEN: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 OPEN_BELOW: Final = ("/docs/assets/", "/static/")
 METRICS: Final = "/metrics"
+EXPORTS: Final = ("/feedback/export.jsonl", "/feedback/pictures.zip")
+HERE_ONLY: Final = frozenset({METRICS, *EXPORTS})  # where there are no keys
 SCOPES: Final[Mapping[str, Scope]] = {
     "/": "classify",
     "/predict": "classify",
@@ -35,12 +38,19 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "/v1/labels": "classify",
     "/feedback": "feedback",
     "/v1/feedback": "feedback",
+    **dict.fromkeys(EXPORTS, "admin"),
+    "/dashboard": "admin",
+    "/v1/live": "admin",
     METRICS: "admin",
 }
-RESULTS: Final = "/v1/results/"
+BELOW: Final[Mapping[str, Scope]] = {
+    "/v1/results/": "classify",
+    "/v1/feedback/": "feedback",
+}
 COUNTED: Final = frozenset(
     {"/", "/predict", "/v1/classify", "/feedback", "/v1/feedback"}
 )
+_KEPT_PICTURE: Final = re.compile(r"/v1/feedback/[^/]+/picture")
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,8 @@ class Access:
         method, path = scope["method"], scope["path"]
         self._origins.check(method, path, headers)
         owner, per_minute = self._admit(scope, headers)
-        if not per_minute or method != "POST" or path not in COUNTED:
+        counted = method == "POST" and path in COUNTED
+        if not per_minute or not (counted or is_kept_picture(method, path)):
             return Caller(owner) if owner else NOBODY
         if self._away():
             raise BrokerAway(retry_after_s=2)
@@ -143,7 +154,7 @@ class Access:
         """Whose request it is, and how many a minute they may send."""
         path = scope["path"]
         if self._keyring is None:
-            if path == METRICS and not addresses.here(
+            if path in HERE_ONLY and not addresses.here(
                 scope.get("client"), scope["headers"]
             ):
                 raise Forbidden(
@@ -184,7 +195,13 @@ def path_of(target: str) -> str:
 
 def scope_of(path: str) -> Scope | None:
     """The scope that a path needs; None where any valid key will do."""
-    return "classify" if path.startswith(RESULTS) else SCOPES.get(path)
+    below = (scope for start, scope in BELOW.items() if path.startswith(start))
+    return next(below, SCOPES.get(path))
+
+
+def is_kept_picture(method: str, path: str) -> bool:
+    """Whether a request carries a picture that is to be kept with a report."""
+    return method == "PUT" and _KEPT_PICTURE.fullmatch(path) is not None
 
 
 def credential(headers: Headers) -> str:

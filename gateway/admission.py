@@ -45,12 +45,14 @@ class State:
         workers: live workers of our model.
         memory: used share of maxmemory; 0 where there is no bound.
         trouble: that workers keep dying, in words; or nothing.
+        names: of all workers that have not said that they leave, those heard of no more included.
     """
 
     backlog: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     workers: tuple[wire.Worker, ...] = ()
     memory: float = 0.0
     trouble: str = ""
+    names: frozenset[str] = frozenset()
 
     @property
     def rate(self) -> float:
@@ -192,6 +194,7 @@ class Admission:
             self.state.workers = await self._workers(
                 int(seconds) + int(micros) / 1e6, scored
             )
+            self.state.names = frozenset(name.decode() for name in scored[::2])
             self.state.trouble = (trouble or b"").decode()
             self.state.memory = memory_share(replies[-1])
             self._details_at = now

@@ -17,7 +17,10 @@ from gateway.direct import Direct
 from gateway.limits import Limits
 from gateway.openapi import INFO, SCHEMES, TAGS, Provider
 from gateway.routes.docs import docs
+from gateway.routes.feedback import reports
+from gateway.routes.feedback_page import reports_page
 from gateway.routes.health import health
+from gateway.routes.live import live
 from gateway.routes.page import page
 from gateway.routes.plain import plain, predict
 from gateway.routes.v1 import post_classify, v1
@@ -55,14 +58,17 @@ def create_app(settings: Settings) -> Quart:
     )
     app.config["BODY_TIMEOUT"] = None  # gateway.body has a pace
     app.config["RESPONSE_TIMEOUT"] = None
-    for blueprint in (page, plain, v1, health, docs):
+    for blueprint in (page, plain, v1, reports, reports_page, health, docs, live):
         app.register_blueprint(blueprint)
     for name in (
         "page.index",
         "page.post_index",
-        "page.reports",
-        "page.report",
+        "reports_page.reports_shown",
+        "reports_page.report",
+        "reports_page.export",
+        "reports_page.pictures",
         "docs.show",
+        "live.dashboard",
         "docs.asset",
     ):
         app.view_functions[name] = hide(app.view_functions[name])

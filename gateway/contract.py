@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from common import keys, wire
-from gateway import feedback
 
 DIGITS: Final = 6  # of a score or a fraction
 RequestId = Annotated[str, Meta(pattern=r"^[0-9]+-[0-9a-f]{32}$")]
@@ -137,18 +136,3 @@ class LabelQuery(msgspec.Struct, frozen=True):
     """Which categories: those whose names hold this text, or all."""
 
     q: str = ""
-
-
-class FeedbackBody(msgspec.Struct, frozen=True):
-    """Whether an answer was right, and what would have been."""
-
-    id: RequestId
-    verdict: Literal["right", "wrong"]
-    label: Annotated[str, Meta(max_length=feedback.LONGEST_LABEL)] = ""
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """The feedback was stored."""
-
-    id: str
-    stored: bool = True

@@ -14,7 +14,7 @@ from typing import Any, Final
 from common.errors import LengthRequired, RequestError
 from common.settings import MEGABYTE
 from gateway import metrics, problems
-from gateway.access import NOBODY, Caller
+from gateway.access import EXPORTS, NOBODY, Caller
 from gateway.body import Message, Receive
 from gateway.headers import SECURITY
 from gateway.origins import HeaderList
@@ -27,9 +27,11 @@ ROUTES: Final = frozenset(
     {
         *("/", "/predict", "/v1/classify", "/feedback", "/v1/feedback"),
         *("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
-        *("/v1/models", "/v1/labels"),
+        *("/v1/models", "/v1/labels", *EXPORTS),
+        *("/dashboard", "/v1/live"),
     }
 )
+UPLOADS: Final = frozenset({"/", "/predict", "/v1/classify"})
 LINGER_S: Final = (
     5.0  # how long a refused body is still read, so that its client hears why
 )
@@ -64,6 +66,7 @@ class Sender:
     ) -> None:
         self._path: str = scope["path"]
         self._method: str = scope["method"]
+        self._uploaded = self._method == "POST" and self._path in UPLOADS
         self._kept_alive = scope.get("http_version") != "2"
         self._exchange = exchange
         self._send = send
@@ -92,6 +95,8 @@ class Sender:
             route = self._path if self._path in ROUTES else "other"
             metrics.REQUESTS.labels(route, str(message["status"])).inc()
             metrics.DURATION.labels(route).observe(seconds)
+            if message["status"] == 200 and self._uploaded:
+                metrics.ANSWER.observe(seconds)
         await self._send(message)
 
     async def refuse(self, error: RequestError, receive: Receive | None) -> None:
@@ -99,7 +104,6 @@ class Sender:
 
         Without `receive` the rest of the body is not waited for.
         """
-        metrics.REFUSED.labels(error.code).inc()
         reply = problems.of_error(
             error, self._path, self._method, self._exchange.request_id
         )

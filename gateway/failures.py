@@ -1,4 +1,4 @@
-"""What goes wrong in a route, as an answer: counted, logged where it matters, never a traceback.
+"""What goes wrong in a route, as an answer: logged where it matters, never a traceback.
 
 One place for both ways to a route: `gateway.direct`, and Quart's error handlers (`gateway.app`).
 """
@@ -6,7 +6,7 @@ One place for both ways to a route: `gateway.direct`, and Quart's error handlers
 from common import logs, wire
 from common.errors import BrokerAway, RequestError, RequestLost
 from common.link import LinkLost, ReplyError
-from gateway import metrics, problems
+from gateway import problems
 from gateway.problems import Reply
 
 log = logs.get(__name__)
@@ -24,7 +24,6 @@ def answer(error: Exception, path: str, method: str, request_id: str) -> Reply:
         )
         error = RequestLost()
     if isinstance(error, RequestError):
-        metrics.REFUSED.labels(error.code).inc()
         log.info("refused", code=error.code, request_id=request_id)
         return problems.of_error(error, path, method, request_id)
     log.error("a bug", request_id=request_id, path=path, exc_info=error)

@@ -13,15 +13,14 @@ from common.errors import Busy, LengthRequired, RequestError, TooLarge, TooSlow
 from common.keys import LANES, Lane
 from common.settings import Settings
 from gateway import metrics
-from gateway.access import Access, path_of
+from gateway.access import Access, is_kept_picture, path_of
 from gateway.admission import Admission
 from gateway.body import Body, Receive
 from gateway.direct import App
-from gateway.exchange import Exchange, Scope, Send, Sender, request_id
+from gateway.exchange import UPLOADS, Exchange, Scope, Send, Sender, request_id
 from gateway.traffic import Traffic
 
 KEEPS: Final = "/v1/classify"
-UPLOADS: Final = frozenset({"/", "/predict", KEEPS})
 FORM_OVERHEAD_BYTES: Final = 64 * 1024  # what a form adds to its file
 LARGEST_FORM_BYTES: Final = 64 * 1024  # of a request that carries no picture
 MOST_PARAMETERS: Final = 50  # of a query
@@ -90,21 +89,25 @@ class Limits:
         method, path = scope["method"], scope["path"]
         length = _content_length(scope, headers)
         upload = method == "POST" and path in UPLOADS
-        if length > (self._largest_upload if upload else LARGEST_FORM_BYTES):
+        if upload:
+            metrics.ASKED.inc()
+        picture = upload or is_kept_picture(method, path)
+        if length > (self._largest_upload if picture else LARGEST_FORM_BYTES):
             raise TooLarge(
                 f"At most {self._settings.max_upload_mb:g} MB are taken."
-                if upload
+                if picture
                 else None
             )
-        if upload:
-            lane = _lane(scope) if path == KEEPS else "interactive"
-            patience_s = self._settings.patience_s(lane, keep=path == KEEPS)
+        if picture:
             traffic = self._traffic
             if (
                 traffic.requests >= traffic.most_requests
                 or traffic.received + length > traffic.most_bytes
             ):
                 raise Busy(retry_after_s=1)
+        if upload:
+            lane = _lane(scope) if path == KEEPS else "interactive"
+            patience_s = self._settings.patience_s(lane, keep=path == KEEPS)
             self._admission.check(lane, patience_s)
 
 

@@ -5,6 +5,11 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Finer, so that percentiles can be told from them.
+ANSWERED_S: Final = (
+    *(0.0025, 0.004, 0.0065, 0.01, 0.016, 0.025, 0.04, 0.065, 0.1, 0.16, 0.25, 0.4),
+    *(0.65, 1, 1.6, 2.5, 4, 6.5, 10, 17, 30),
+)
 
 REQUESTS = Counter("pictor_requests", "HTTP requests answered.", ["route", "status"])
 DURATION = Histogram(
@@ -13,8 +18,17 @@ DURATION = Histogram(
     ["route"],
     buckets=SECONDS,
 )
+ANSWER = Histogram(
+    "pictor_answer_seconds",
+    "From headers to the first byte of the answer, of uploads that were answered 200.",
+    buckets=ANSWERED_S,
+)
+ASKED = Counter("pictor_asked", "Requests to classify, those refused included.")
+FETCHED = Counter("pictor_fetched", "Results of requests answered 202 that were read.")
 REFUSED = Counter(
-    "pictor_refused", "Requests refused, or ended without an answer.", ["code"]
+    "pictor_refused",
+    "Requests refused, or ended without an answer, by the code they were told.",
+    ["code"],
 )
 UPLOAD = Histogram(
     "pictor_upload_seconds", "Reading an upload's body.", buckets=SECONDS
@@ -47,6 +61,9 @@ IN_FLIGHT = Gauge(
     "pictor_bytes_in_flight",
     "Bytes of uploads being handled.",
     multiprocess_mode="livesum",
+)
+WATCHERS = Gauge(
+    "pictor_watchers", "Open streams of /v1/live.", multiprocess_mode="livesum"
 )
 CONNECTIONS = Gauge(
     "pictor_connections", "Open connections.", multiprocess_mode="livesum"

@@ -37,8 +37,14 @@ TAG_OF: Final = {
     "/v1/models": "Catalogue",
     "/v1/labels": "Catalogue",
     "/v1/feedback": "Feedback",
+    "/v1/feedback/{token}": "Feedback",
+    "/v1/feedback/{token}/picture": "Feedback",
 }
 _BINARY: Final = {"type": "string", "format": "binary"}
+_KINDS: Final = {
+    kind: {"schema": _BINARY}
+    for kind in ("image/jpeg", "image/png", "image/gif", "image/webp")
+}
 _UPLOAD: Final = {
     "required": True,
     "content": {
@@ -49,19 +55,17 @@ _UPLOAD: Final = {
                 "required": ["file"],
             }
         },
-        **{
-            kind: {"schema": _BINARY}
-            for kind in ("image/jpeg", "image/png", "image/gif", "image/webp")
-        },
+        **_KINDS,
     },
 }
+_PICTURE: Final = {"required": True, "content": _KINDS}
 _REFERENCE: Final = "#/components/schemas/{name}"
 # What a status means; and those that any request may be answered with, before its route is reached.
 MEANINGS: Final = {
     400: "A parameter is wrong, or there is no file, no picture, or only a part of one.",
     401: "There is no API key, or one that is not known.",
-    403: "The key lacks the scope, or a page of another site sent it.",
-    404: "There is no such result, or it has expired.",
+    403: "The key lacks the scope, a page of another site sent it, or no pictures are kept.",
+    404: "There is no such result or report, or it has expired.",
     408: "The request did not arrive in time.",
     411: "The length of the body is not announced.",
     413: "More bytes than are taken.",
@@ -70,6 +74,7 @@ MEANINGS: Final = {
     429: "There is no room; `Retry-After` says when to come back.",
     503: "Nobody is there to do the work; `Retry-After` says when to come back.",
     504: "Not answered in time.",
+    507: "The folder of kept pictures cannot be written to.",
 }
 AT_DOORS: Final = (401, 403)
 ANYWHERE: Final = (408, 411, 413, 429, 503)
@@ -83,11 +88,20 @@ _LOCATION: Final = {
         "schema": {"type": "string"},
     }
 }
+STREAM: Final = "/v1/live"
+_EVENTS: Final = (
+    "Server-sent events; the data of each is JSON: this, or an array of it."
+)
 _TEXT: Final = {
     "description": "Prometheus' text format.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
-UPLOADS: Final = frozenset({"/predict", "/v1/classify"})
+TAKEN_BACK: Final = "/v1/feedback/{token}"
+BODIES: Final = {
+    "/predict": _UPLOAD,
+    "/v1/classify": _UPLOAD,
+    "/v1/feedback/{token}/picture": _PICTURE,
+}
 SCHEMES: Final = {
     "bearer": HttpSecurityScheme(scheme="bearer"),
     "apiKey": APIKeySecurityScheme(in_="header", name="X-API-Key"),
@@ -136,11 +150,13 @@ class Provider(OpenAPIProvider):
         ):  # docstrings are reST, descriptions Markdown
             if name in operation:
                 operation[name] = operation[name].replace("``", "`")
-        if path in UPLOADS:
-            operation["requestBody"] = _UPLOAD
+        if path in BODIES:
+            operation["requestBody"] = BODIES[path]
         elif "requestBody" in operation:
             operation["requestBody"]["required"] = True
         responses = operation["responses"]
+        if path == TAKEN_BACK:
+            responses["204"] = {"description": "It is gone."}
         if not responses:
             responses["200"] = _TEXT
         model = Prediction if path in PLAIN_PATHS else Problem
@@ -180,6 +196,9 @@ def _told(path: str, status: int, response: dict[str, Any]) -> dict[str, Any]:
         Prediction.__name__,
     }:
         told["description"] = MEANINGS[status]
+    if status == 200 and path == STREAM:
+        told["content"] = {"text/event-stream": content["application/json"]}
+        told["description"] = _EVENTS
     if status == 202:
         told["headers"] = _LOCATION
     if status in {429, 503} and path != "/readyz":

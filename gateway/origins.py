@@ -15,7 +15,7 @@ from common.peers import DEFAULT_PORTS, EVERYBODY, written
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 PREFLIGHT_S: Final = 600  # for how long a browser may remember the answer
 ALLOWED: Final = (
-    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
     (
         b"access-control-allow-headers",
         b"authorization, content-type, prefer, x-api-key, x-request-id",

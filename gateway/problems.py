@@ -1,6 +1,7 @@
 """Errors as answers: three keys on the plain contract, problem details under /v1, the page again.
 
-One place for all, used by the routes and by the middleware that refuses before any route is reached.
+One place for all, used by the routes and by the middleware that refuses before any route is reached;
+so this is where they are counted, each once.
 """
 
 import math
@@ -10,8 +11,15 @@ from typing import Final
 import msgspec
 
 from common.errors import RequestError
+from gateway import metrics
+from gateway.access import EXPORTS
 
 PAGES: Final = ("/", "/feedback")  # a person reads the message on the page itself
+READ: Final = (
+    *PAGES,
+    "/dashboard",
+    *EXPORTS,
+)  # opened in a browser; why not is read there
 # What a browser asks a person for, and what a program needs.
 CHALLENGES: Final = ('Basic realm="Pictor", charset="UTF-8"', 'Bearer realm="Pictor"')
 PLAIN_PATHS: Final = ("/predict",)
@@ -47,12 +55,13 @@ class Reply(msgspec.Struct, frozen=True):
 
 def of_error(error: RequestError, path: str, method: str, request_id: str) -> Reply:
     """The answer for an error, in the manner of the path it happened on."""
+    metrics.REFUSED.labels(error.code).inc()
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if error.status == 401:
-        headers["WWW-Authenticate"] = CHALLENGES[path not in PAGES]
-    if path in PAGES and error.status in DENIALS:  # the page itself may be denied
+        headers["WWW-Authenticate"] = CHALLENGES[path not in READ]
+    if path in READ and error.status in DENIALS:  # the page itself may be denied
         headers |= _told(error.code, error.detail) | {"Content-Type": TEXT}
         return Reply(error.status, headers, error.detail.encode())
     if path in PAGES and method == "POST":
@@ -64,14 +73,15 @@ def of_error(error: RequestError, path: str, method: str, request_id: str) -> Re
 
 def of_status(status: int, path: str, method: str, request_id: str) -> Reply:
     """The answer for an HTTP error that is none of ours, such as 404 and 405."""
-    if path in PAGES and method == "POST":
-        return Reply(302, {"Location": f"{path}?error=unexpected"}, b"")
     if status >= 500:
         code, title = "internal-error", "Something went wrong on our side."
         detail = f"{title} It has been written down; tell the operator the request id."
     else:
         code, title = HTTP_TITLES.get(status, OTHERWISE)
         detail = f"{title} See /docs."
+    metrics.REFUSED.labels(code).inc()
+    if path in PAGES and method == "POST":
+        return Reply(302, {"Location": f"{path}?error=unexpected"}, b"")
     return _reply(status, code, title, detail, path, request_id, {})
 
 

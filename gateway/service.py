@@ -12,7 +12,10 @@ from gateway.access import Access
 from gateway.admission import Admission
 from gateway.deferred import Deferrer
 from gateway.exchange import Exchange
+from gateway.feedback_overview import Overview
+from gateway.kept import Kept
 from gateway.known import Known
+from gateway.live import Sampler
 from gateway.maps import Maps
 from gateway.replies import Replies
 from gateway.submit import Submitter
@@ -38,14 +41,19 @@ class Service:
     submitter: Submitter
     deferrer: Deferrer
     maps: Maps
+    kept: Kept
+    overview: Overview
+    sampler: Sampler
     link: Keeper
     hot: Keeper
 
     async def start(self) -> None:
         """Connects, and returns once it is known how things stand, or that Redis is away."""
         self.access.start()
+        self.kept.start()
         self.replies.start()
         self.admission.start()
+        self.sampler.start()
         async with asyncio.TaskGroup() as first:
             first.create_task(self.replies.first())
             first.create_task(self.admission.first())
@@ -55,6 +63,8 @@ class Service:
         await self.submitter.finish(self.settings.deadline_s)
         await self.deferrer.finish(self.settings.deadline_s)
         await self.access.stop()
+        await self.kept.stop()
+        await self.sampler.stop()
         await self.admission.stop()
         await self.replies.stop()
         await self.link.close()
@@ -74,12 +84,13 @@ def make(settings: Settings) -> Service:
             "bulk": settings.max_backlog_bulk,
         },
     )
+    traffic = Traffic(
+        most_bytes=settings.max_bytes_in_flight_mb * MEGABYTE,
+        most_requests=settings.max_connections,
+    )
     return Service(
         settings,
-        Traffic(
-            most_bytes=settings.max_bytes_in_flight_mb * MEGABYTE,
-            most_requests=settings.max_connections,
-        ),
+        traffic,
         Access(settings, reading, lambda: admission.away),
         admission,
         replies,
@@ -93,6 +104,9 @@ def make(settings: Settings) -> Service:
         ),
         Deferrer(hot, settings.model_name, settings.result_ttl_s),
         Maps(reading, settings.model_name, on=settings.explain == "on"),
+        Kept(reading, settings.kept_pictures_path, settings.kept_pictures_days),
+        Overview(reading),
+        Sampler(admission, traffic),
         reading,
         hot,
     )

@@ -16,6 +16,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
+from inference.points import Points
+
 # A larger batch must bring at least this share of the best rate to be worth its longer wait.
 GOOD_ENOUGH: Final = 0.99
 # Of the images run while both lanes have work, the least share that is bulk's.
@@ -58,6 +60,7 @@ class Cost:
     _nn: float = 0.0
     _nt: float = 0.0
     _slope_ms: float = 0.0  # when the sizes last told one
+    _points: Points = field(default_factory=Points)
 
     def measured(self, images: int, ms: float) -> None:
         """Takes in one batch: its size and its time in milliseconds.
@@ -66,6 +69,7 @@ class Cost:
         """
         if self._weight > SURE_AFTER:
             ms = min(ms, OUTLIER * (self.of(images) - self._beside_ms))
+        self._points.measured(images, ms)
         self._weight = FORGETTING * self._weight + 1
         self._n = FORGETTING * self._n + images
         self._t = FORGETTING * self._t + ms
@@ -112,6 +116,11 @@ class Cost:
             return self._beside_ms
         fitted = (self._t - self.image_ms * self._n) / self._weight
         return max(0.0, fitted) + self._beside_ms
+
+    @property
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """What was measured lately, to be held against `of`: batch sizes, and mean milliseconds."""
+        return self._points.means(self._beside_ms)
 
     def of(self, images: int) -> float:
         """The expected time of a batch in milliseconds."""

@@ -19,6 +19,7 @@ from common.connections import Keeper
 from inference import metrics
 from inference.ahead import Ahead
 from inference.batcher import Cost
+from inference.counts import Counts
 from inference.decoder import Decoded
 from inference.engine import Engine
 from inference.entries import Entry, equal_together
@@ -108,6 +109,7 @@ class Batches:
         results: Results,
         cost: Cost,
         ahead: Ahead,
+        counts: Counts,
     ) -> None:
         self._link = link
         self._decoder = decoder
@@ -115,6 +117,7 @@ class Batches:
         self._results = results
         self._cost = cost
         self._ahead = ahead
+        self._counts = counts
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._loop_cpu_s = time.thread_time()
         # The engine takes batches in the order of their decoding.
@@ -169,16 +172,19 @@ class Batches:
                 return []
             started = time.perf_counter()
             self._ahead.begun(len(batch.groups))
+            self._counts.begun()
             try:
                 rows = await asyncio.get_running_loop().run_in_executor(
                     self._thread, self._rows, batch.pixels
                 )
             finally:
                 self._ahead.ended()
+                self._counts.ended()
         inference_ms = (time.perf_counter() - started) * 1000
         ahead_ms = (started - batch.decoded_at) * 1000
         self._cost.measured(len(rows), inference_ms)
         self._cost.beside(self._loop_ms())
+        self._counts.ran(len(rows))
         metrics.BATCH_SIZE.observe(len(rows))
         metrics.INFERENCE.observe(inference_ms / 1000)
         endings = []
@@ -190,6 +196,7 @@ class Batches:
                 timing = wire.Timing(
                     waited_ms, batch.decode_ms, inference_ms, len(rows)
                 )
+                self._counts.answered(timing)
                 endings.append(self._results.success(entry, row, timing, thumbnail))
         return endings
 
@@ -231,7 +238,9 @@ class Batches:
         found = await self._link.call(
             "MGET", *(keys.cache(digest, entry.request.digest) for entry in asking)
         )
-        return self._results.cached(asking, found)
+        ended = self._results.cached(asking, found)
+        self._counts.known(len(ended))
+        return ended
 
 
 def _without(entries: Sequence[Entry], endings: Sequence[Ending]) -> list[Entry]:

@@ -9,6 +9,7 @@ from typing import Final
 from common import keys, wire
 from common.connections import Keeper, memory_share
 from inference.batcher import Batcher
+from inference.counts import Counts
 from inference.models.labels import Label
 from inference.pace import Pace
 
@@ -26,6 +27,7 @@ class Presence:
         link: Keeper,
         batcher: Batcher,
         pace: Pace,
+        counts: Counts,
         *,
         name: str,
         model: str,
@@ -36,6 +38,7 @@ class Presence:
         self._link = link
         self._batcher = batcher
         self._pace = pace
+        self._counts = counts
         self._name = name
         self._model = model
         self._digest = model_digest
@@ -97,7 +100,7 @@ class Presence:
             return True
 
     def _details(self) -> bytes:
-        cost = self._batcher.cost
+        cost, counts = self._batcher.cost, self._counts
         return wire.encode(
             wire.Worker(
                 wire.VERSION,
@@ -108,6 +111,14 @@ class Presence:
                 cost.fixed_ms,
                 cost.image_ms,
                 self._pace.images_per_s(cost.rate(self._batcher.preferred())),
+                counts.state(),
+                counts.images,
+                counts.batches,
+                counts.queue_ms,
+                counts.decode_ms,
+                counts.inference_ms,
+                counts.cached,
+                cost.points,
             )
         )
 

@@ -21,6 +21,7 @@ from inference.ahead import Ahead
 from inference.batcher import Batcher, Cost
 from inference.batches import Batches, ImageDecoder
 from inference.consumer import Consumer
+from inference.counts import Counts
 from inference.decoders import Decoders, automatic
 from inference.engine import Engine
 from inference.models import catalogue
@@ -148,11 +149,12 @@ def assemble(
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     consumer = Consumer(blocking, link, model, name)
     batcher = Batcher(cost, settings.latency_target_ms, parts.max_batch)
-    pace = Pace()
+    pace, counts = Pace(), Counts()
     presence = Presence(
         link,
         batcher,
         pace,
+        counts,
         name=name,
         model=model,
         model_digest=digest,
@@ -169,7 +171,7 @@ def assemble(
         has_room=lambda: presence.has_room,
     )
     ahead = Ahead(cost)
-    batches = Batches(link, parts.decoder, parts.engine, results, cost, ahead)
+    batches = Batches(link, parts.decoder, parts.engine, results, cost, ahead, counts)
     return Stages(
         *(link, consumer, batcher, batches, publisher),
         *(presence, results, reporter, pace, ahead),

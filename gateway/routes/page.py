@@ -4,13 +4,10 @@ import base64
 from dataclasses import dataclass
 from typing import Final, cast
 
-from quart import Blueprint, redirect, render_template, request
-from werkzeug import Response as Redirect
+from quart import Blueprint, render_template, request
 
 from common import logs, wire
-from common.errors import BY_CODE, BrokerAway, RequestError
-from common.link import LinkLost, ReplyError
-from gateway import feedback
+from common.errors import BY_CODE, RequestError
 from gateway.classify import Receipt, Upload, classify
 from gateway.exchange import Scope
 from gateway.service import exchange, service
@@ -35,6 +32,10 @@ class Limits:
     formats: str
     megabytes: int
     megapixels: int
+    max_bytes: int
+    max_pixels: int
+    keep_days: int  # of a picture that is kept with feedback; 0: none is
+    explain: str  # on, off
 
 
 @dataclass(frozen=True)
@@ -67,33 +68,6 @@ async def post_index() -> str:
     return await _index(answer=_answer(receipt))
 
 
-@page.get("/feedback")
-async def reports() -> str | tuple[str, int]:
-    """The newest reports, and a form for another."""
-    try:
-        return await _feedback(stored=False, error=_error())
-    except (LinkLost, ReplyError) as error:
-        log.warning("reports cannot be read", reason=str(error))
-        return await _show([], 0, stored=False, error=BrokerAway), BrokerAway.status
-
-
-@page.post("/feedback")
-async def report() -> str | Redirect:
-    """Stores the form field ``report``."""
-    form = await request.form
-    written = wire.Report(
-        wire.VERSION,
-        request_id=form.get("id", "")[:64],
-        verdict="wrong" if form.get("label") else "",
-        answered=form.get("label", "")[: feedback.LONGEST_LABEL],
-        text=form.get("report", "").strip()[: feedback.LONGEST_TEXT],
-    )
-    if not written.text and not written.verdict:
-        return redirect("/feedback")
-    await feedback.store(service().link, written)
-    return await _feedback(stored=True)
-
-
 async def _index(
     *, error: type[RequestError] | None = None, answer: Answer | None = None
 ) -> str:
@@ -102,26 +76,13 @@ async def _index(
         "JPEG, PNG, GIF, WebP",
         round(settings.max_upload_mb),
         round(settings.max_megapixels),
+        settings.max_upload_bytes,
+        settings.max_pixels,
+        int(settings.kept_pictures_days),
+        settings.explain,
     )
     return await render_template(
         "index.html", error=error, limits=limits, answer=answer
-    )
-
-
-async def _feedback(*, stored: bool, error: type[RequestError] | None = None) -> str:
-    shown, total = await feedback.recent(service().link)
-    return await _show(shown, total, stored=stored, error=error)
-
-
-async def _show(
-    shown: list[feedback.Shown],
-    total: int,
-    *,
-    stored: bool,
-    error: type[RequestError] | None,
-) -> str:
-    return await render_template(
-        "feedback.html", stored=stored, error=error, recent=shown, total=total
     )
 
 

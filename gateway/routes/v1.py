@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from quart import Blueprint, Response, request
-from quart_schema import document_querystring, document_request, document_response
+from quart_schema import document_querystring, document_response
 
 from common import keys, wire
 from common.errors import (
@@ -16,17 +16,15 @@ from common.errors import (
     UnknownResult,
     from_code,
 )
-from gateway import catalogue, contract, feedback
+from gateway import catalogue, contract, metrics
 from gateway.admission import State
 from gateway.classify import Upload, classify, defer, receipt_of
 from gateway.contract import (
     Accepted,
     Classified,
     ClassifyQuery,
-    FeedbackBody,
     LabelQuery,
     RequestId,
-    Stored,
 )
 from gateway.flights import StillRunning
 from gateway.preference import preferred_wait_s
@@ -105,6 +103,7 @@ async def get_result(request_id: str) -> Response:
     ended = wire.read_ended(result)
     _check_owner(ended)
     if isinstance(ended, wire.Success):
+        metrics.FETCHED.inc()
         return _response(_classified(ended, receipt_of(ended.timing)))
     if isinstance(ended, wire.Failure):
         raise from_code(ended.code)
@@ -130,24 +129,6 @@ async def get_labels() -> Response:
             here.link, here.admission, _converted(request.args.to_dict(), LabelQuery).q
         )
     )
-
-
-@v1.post("/feedback")
-@document_request(FeedbackBody)
-@document_response(Stored, 201)
-@document_response(Problem, 400)
-async def post_feedback() -> Response:
-    """Stores whether an answer was right."""
-    body = await request.get_data()
-    try:
-        given = msgspec.json.decode(body, type=FeedbackBody)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise BadParameter(
-            "Send JSON: id as answered, verdict 'right' or 'wrong', and a label if you like."
-        ) from None
-    report = wire.Report(wire.VERSION, given.id, given.verdict, "", given.label)
-    await feedback.store(service().link, report)
-    return _json(Stored(given.id), 201)
 
 
 async def _stored(request_id: str) -> tuple[bytes | None, bytes | None]:

@@ -175,6 +175,8 @@ def test_what_needs_no_key(doors: Doors, path: str) -> None:
         ("GET", "/v1/labels", "bob"),
         ("GET", "/feedback", "writer"),
         ("GET", "/metrics", "operator"),
+        ("GET", "/dashboard", "operator"),
+        ("HEAD", "/v1/live", "operator"),
     ],
 )
 def test_a_key_opens_what_its_scopes_say_and_nothing_else(

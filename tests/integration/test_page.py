@@ -75,7 +75,8 @@ def test_programs_report_too(client: httpx.Client) -> None:
     given = {"id": "0-" + "a" * 32, "verdict": "wrong", "label": "cup"}
     answer = client.post("/v1/feedback", json=given)
     assert answer.status_code == 201
-    assert answer.json() == {"id": given["id"], "stored": True}
+    token = answer.json().pop("token")
+    assert answer.json() == {"id": given["id"], "stored": True, "token": token}
     assert "It is really: cup" in client.get("/feedback").text
 
 

@@ -32,6 +32,7 @@ DIGEST = bytes(range(32))
         (keys.dead(), "pictor:{0}:dead"),
         (keys.quota("ab12", 29), "pictor:{0}:quota:ab12:29"),
         (keys.FEEDBACK, "pictor:feedback"),
+        (keys.KEPT, "pictor:feedback:kept"),
         (keys.GROUP, "workers"),
     ],
 )

@@ -15,6 +15,7 @@ from common.wire import WireError
 texts = st.text(max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 versions = st.integers(0, 2**31)
+counts = st.integers(0, 2**60)
 timings = st.builds(wire.Timing, numbers, numbers, numbers, st.integers(0, 512))
 predictions = st.builds(wire.Prediction, texts, texts, texts, numbers)
 REQUESTS = st.builds(
@@ -34,9 +35,15 @@ SUCCESSES = st.builds(
 FAILURES = st.builds(wire.Failure, versions, texts, texts, texts, timings)
 EXPIRED = st.builds(wire.Expired, versions, texts, texts)
 WORKERS = st.builds(
-    *(wire.Worker, versions, texts, texts, texts, texts, numbers, numbers, numbers)
+    *(wire.Worker, versions, texts, texts, texts, texts, numbers, numbers, numbers),
+    *(texts, counts, st.lists(st.tuples(counts, counts), max_size=20).map(tuple)),
+    *(numbers, numbers, numbers, counts),
+    st.lists(st.tuples(counts, numbers), max_size=16).map(tuple),
 )
-REPORTS = st.builds(wire.Report, versions, texts, texts, texts, texts, texts)
+REPORTS = st.builds(
+    *(wire.Report, versions, texts, texts, texts, texts, texts),
+    *(st.none() | numbers, texts, st.binary(max_size=32), st.binary(max_size=32)),
+)
 KNOWN = st.builds(
     *(wire.Known, versions),
     st.lists(st.tuples(st.integers(0, 10_000), numbers), max_size=20).map(tuple),

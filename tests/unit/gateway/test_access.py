@@ -21,7 +21,7 @@ from common.errors import (
 )
 from common.settings import Settings
 from gateway import api_keys
-from gateway.access import COUNTED, SCOPES, Access, credential, path_of
+from gateway.access import COUNTED, EXPORTS, SCOPES, Access, credential, path_of
 from gateway.api_keys import Scope
 from gateway.app import create_app
 from gateway.exchange import ROUTES
@@ -42,10 +42,17 @@ NEEDS: dict[str, Scope] = {
     "/v1/results/0-abc": "classify",
     "/feedback": "feedback",
     "/v1/feedback": "feedback",
+    "/v1/feedback/1-0-abc": "feedback",
+    "/v1/feedback/1-0-abc/picture": "feedback",
+    "/feedback/export.jsonl": "admin",
+    "/feedback/pictures.zip": "admin",
+    "/dashboard": "admin",
+    "/v1/live": "admin",
     "/metrics": "admin",
 }
 NOT_THERE = (
     *("/nothing", "/v1", "/v2/classify", "/predict/", "//predict", "/metrics/"),
+    *("/feedback/", "/feedback/x.zip", "/dashboard/"),
     *("/docs/", "/docsx", "/static", "/healthz/x", "/HEALTHZ", "/%6detrics"),
 )
 
@@ -94,8 +101,8 @@ def test_every_route_stands_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("path", [*OPEN, *NEEDS, *NOT_THERE])
-async def test_without_keys_all_is_open_but_the_metrics(path: str) -> None:
-    if path == "/metrics":
+async def test_without_keys_all_is_open_but_what_tells_of_everybody(path: str) -> None:
+    if path == "/metrics" or path in EXPORTS:
         with pytest.raises(Forbidden):
             await enter(doors(), path)
     else:
@@ -115,16 +122,17 @@ async def test_without_keys_all_is_open_but_the_metrics(path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("proxies", ["", "127.0.0.1"])
-async def test_metrics_without_keys_are_for_this_machine(
-    peer: str, headers: dict[str, str], told: bool, proxies: str
+@pytest.mark.parametrize("path", ["/metrics", *EXPORTS])
+async def test_metrics_and_exports_without_keys_are_for_this_machine(
+    peer: str, headers: dict[str, str], told: bool, proxies: str, path: str
 ) -> None:
     """No header makes anybody local, whoever is trusted with what."""
     access = doors(trusted_proxies=proxies)
     if told:
-        await enter(access, "/metrics", headers, method="GET", peer=peer)
+        await enter(access, path, headers, method="GET", peer=peer)
     else:
         with pytest.raises(Forbidden) as caught:
-            await enter(access, "/metrics", headers, method="GET", peer=peer)
+            await enter(access, path, headers, method="GET", peer=peer)
         assert "PICTOR_API_KEYS_FILE" in caught.value.detail
         assert len(caught.value.detail) <= 200
 
@@ -271,6 +279,28 @@ async def test_with_a_quota_uploads_and_reports_are_counted(path: str) -> None:
     with pytest.raises(BrokerAway):
         await enter(access, path)
     await enter(access, path, method="GET")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "counted"),
+    [
+        ("PUT", "/v1/feedback/1-0-abc/picture", True),
+        ("GET", "/v1/feedback/1-0-abc/picture", False),
+        ("PUT", "/v1/feedback/1-0-abc", False),
+        ("PUT", "/v1/feedback/a/b/picture", False),
+        ("PUT", "/v1/feedback//picture", False),
+        ("DELETE", "/v1/feedback/1-0-abc", False),
+    ],
+)
+async def test_a_picture_that_is_to_be_kept_counts_as_an_upload(
+    method: str, path: str, counted: bool
+) -> None:
+    access = doors(quota_per_minute=5)
+    if counted:
+        with pytest.raises(BrokerAway):
+            await enter(access, path, method=method)
+    else:
+        await enter(access, path, method=method)
 
 
 async def test_nobody_waits_for_a_redis_that_is_known_to_be_away() -> None:

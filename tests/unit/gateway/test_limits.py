@@ -215,6 +215,49 @@ async def test_too_large_a_body_is_refused_at_the_headers(
         assert (await right.through(limits)).status == 200
 
 
+KEPT = "/v1/feedback/1-0-abc/picture"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "most"),
+    [
+        ("PUT", KEPT, LARGEST),
+        ("POST", KEPT, 64 * 1024),
+        ("PUT", "/v1/feedback/1-0-abc", 64 * 1024),
+        ("PUT", "/predict", 64 * 1024),
+    ],
+)
+async def test_a_picture_that_is_to_be_kept_may_be_as_large_as_an_upload(
+    app: App, method: str, path: str, most: int
+) -> None:
+    limits = made(app, settings=Settings.parse({"PICTOR_MAX_UPLOAD_MB": "1"}))
+    right = Call(method, path, {"content-length": str(most)})
+    wrong = Call(method, path, {"content-length": str(most + 1)})
+    assert (await right.through(limits)).status == 200
+    assert (await wrong.through(limits)).code == "too-large"
+
+
+async def test_a_picture_that_is_to_be_kept_waits_for_no_worker_but_for_room(
+    app: App, limits: Limits
+) -> None:
+    """It is not classified; what is held of it counts all the same."""
+    limits._admission.away = "Redis does not answer"
+    sent = Call("PUT", KEPT, {"content-length": "600000"}, (b"x" * 60_000,) * 10)
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        inside.set()
+        await leave.wait()
+
+    app.hold = hold
+    first = asyncio.create_task(sent.through(limits))
+    await inside.wait()
+    second = Call("PUT", KEPT, sent.headers, sent.body)
+    assert (await second.through(limits)).code == "busy"
+    leave.set()
+    assert (await first).status == 200
+
+
 @pytest.mark.parametrize("length", ["9" * 30, "9" * 5000])
 async def test_an_absurd_length_is_too_large(limits: Limits, length: str) -> None:
     call = await Call(headers={"content-length": length}).through(limits)

@@ -8,7 +8,7 @@ import pytest
 
 from common.settings import Settings
 from gateway import api_keys
-from gateway.access import COUNTED, SCOPES, scope_of
+from gateway.access import COUNTED, EXPORTS, SCOPES, scope_of
 from gateway.app import create_app
 from gateway.openapi import SCHEMES, Provider
 
@@ -46,7 +46,8 @@ async def test_each_operation_says_which_keys_open_it(
 
 async def test_refusals_are_described_in_the_manner_of_their_path() -> None:
     paths = (await described())["paths"]
-    assert paths.keys() & SCOPES.keys() == set(SCOPES) - {"/", "/feedback"}
+    pages = {"/", "/feedback", "/dashboard", *EXPORTS}  # for people
+    assert paths.keys() & SCOPES.keys() == set(SCOPES) - pages
     for path in paths.keys() & COUNTED:
         for status in ("401", "403", "429", "503"):
             content = paths[path]["post"]["responses"][status]["content"]

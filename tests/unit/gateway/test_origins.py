@@ -30,7 +30,10 @@ def passes(
     return True
 
 
-@pytest.mark.parametrize("path", ["/", "/predict", "/v1/classify", "/feedback", "/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/predict", "/v1/classify", "/feedback", "/v1/feedback/1-0-a/picture", "/x"],
+)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize(
     "headers",
@@ -101,6 +104,18 @@ def test_an_allowed_page_can_call_the_api_alone(allowed: str) -> None:
         assert not passes(headers, allowed=allowed, path=path)
     other = {"Sec-Fetch-Site": "cross-site", "Origin": EVIL}
     assert passes(other, allowed=allowed) == (allowed == "*")
+
+
+def test_an_allowed_page_may_take_back_and_keep() -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": PAGE}
+    for method, path in (
+        ("DELETE", "/v1/feedback/1-0-a"),
+        ("PUT", "/v1/feedback/1-0-a/picture"),
+    ):
+        assert passes(headers, allowed=PAGE, path=path, method=method)
+        asked = raw({"Origin": PAGE, "Access-Control-Request-Method": method})
+        told = dict(Origins(origins(PAGE)).preflight("OPTIONS", path, asked))
+        assert method in told[b"access-control-allow-methods"].decode().split(", ")
 
 
 def answer(allowed: str, origin: str | None, path: str = "/predict") -> dict[str, str]:

@@ -7,17 +7,19 @@ import pytest
 from common.errors import (
     CrossSite,
     Forbidden,
+    KeepingOff,
     NoFile,
     QueueFull,
     RequestError,
     TooLarge,
     Unauthorized,
 )
+from gateway import metrics
 from gateway.problems import PAGES, of_error, of_status
 
 PLAIN = {"success": False, "prediction": None, "score": None}
 KINDS = RequestError.__subclasses__()
-DENIED = (Unauthorized, Forbidden, CrossSite)
+DENIED = (Unauthorized, Forbidden, CrossSite, KeepingOff)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,6 +75,7 @@ def test_who_may_not_see_the_page_is_not_sent_there(
     [
         ("/", 'Basic realm="Pictor", charset="UTF-8"'),
         ("/feedback", 'Basic realm="Pictor", charset="UTF-8"'),
+        ("/feedback/pictures.zip", 'Basic realm="Pictor", charset="UTF-8"'),
         ("/predict", 'Bearer realm="Pictor"'),
         ("/v1/classify", 'Bearer realm="Pictor"'),
         ("/metrics", 'Bearer realm="Pictor"'),
@@ -131,4 +134,34 @@ def test_a_client_is_not_blamed_on_us() -> None:
     assert (
         of_status(408, "/v1/classify", "POST", "r").headers["X-Error-Code"]
         != "internal-error"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("path", ["/", "/predict", "/v1/classify"])
+def test_each_error_is_counted_once_by_its_code(
+    kind: type[RequestError], path: str
+) -> None:
+    before = counted(kind.code)
+    of_error(kind(), path, "POST", "r")
+    assert counted(kind.code) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "not-found"), (405, "method-not-allowed")]
+)
+@pytest.mark.parametrize("path", ["/", "/predict", "/v1/x"])
+def test_http_errors_are_counted_too(status: int, code: str, path: str) -> None:
+    before = counted(code)
+    of_status(status, path, "POST", "r")
+    assert counted(code) == before + 1
+
+
+def counted(code: str) -> float:
+    """Answers with this code up to now."""
+    (family,) = metrics.REFUSED.collect()
+    return sum(
+        sample.value
+        for sample in family.samples
+        if sample.name.endswith("_total") and sample.labels["code"] == code
     )

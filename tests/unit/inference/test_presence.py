@@ -7,6 +7,7 @@ import pytest
 from common import keys, wire
 from common.connections import Keeper
 from inference.batcher import Batcher, Cost
+from inference.counts import Counts
 from inference.models.labels import Label
 from inference.pace import Pace
 from inference.presence import FORGOTTEN_S, Presence
@@ -34,7 +35,9 @@ def batcher() -> Batcher:
 def presences(link: Keeper, batcher: Batcher) -> Presences:
     def make(name: str) -> Presence:
         told = {"model": "m", "model_digest": "d1", "engine": "litert"}
-        return Presence(link, batcher, Pace(), name=name, labels=LABELS, **told)
+        return Presence(
+            link, batcher, Pace(), Counts(), name=name, labels=LABELS, **told
+        )
 
     return make
 
@@ -65,6 +68,28 @@ async def test_a_beat_says_what_was_measured_since(
     await presence.beat()
     told = wire.read_worker(await link.call("GET", keys.worker("w")))
     assert told.images_per_s == pytest.approx(10, rel=0.01)
+
+
+async def test_a_beat_says_what_was_done(link: Keeper, batcher: Batcher) -> None:
+    counts = Counts()
+    told = {"model": "m", "model_digest": "d1", "engine": "litert"}
+    presence = Presence(link, batcher, Pace(), counts, name="w", labels=LABELS, **told)
+    await presence.beat()
+    for size in (1, 1, 3):
+        counts.ran(size)
+        for _ in range(size):
+            counts.answered(wire.Timing(4.0, 2.0, 30.0, size))
+    counts.known(7)
+    await presence.beat()
+    found = wire.read_worker(await link.call("GET", keys.worker("w")))
+    assert (found.state, found.images, found.cached) == ("working", 5, 7)
+    assert found.batches == ((1, 2), (3, 1))
+    assert (found.queue_ms, found.decode_ms, found.inference_ms) == (20, 10, 150)
+    assert [size for size, _ in found.points] == [1, 2, 4]
+    assert all(ms == pytest.approx(2 + 10 * size) for size, ms in found.points)
+    await presence.beat()
+    found = wire.read_worker(await link.call("GET", keys.worker("w")))
+    assert (found.state, found.images) == ("idle", 5)
 
 
 async def test_workers_count_those_that_live(

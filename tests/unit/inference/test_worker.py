@@ -26,6 +26,7 @@ from inference.ahead import Ahead
 from inference.batcher import Batcher, Cost
 from inference.batches import Batches
 from inference.consumer import Consumer
+from inference.counts import Counts
 from inference.decoder import Decoder
 from inference.models.labels import Label
 from inference.models.preprocessing import Preprocessing
@@ -144,13 +145,13 @@ class Bench:
             cost.measured(images, 50 + images)
         batcher = Batcher(cost, 5000, max_batch)
         results = Results("m", "d1", LABELS, cache=True)
-        pace, ahead = Pace(), Ahead(cost)
+        pace, ahead, counts = Pace(), Ahead(cost), Counts()
         self.stages = Stages(
             *(self.link, consumer, batcher),
-            Batches(self.link, self.decoder, self.engine, results, cost, ahead),
+            Batches(self.link, self.decoder, self.engine, results, cost, ahead, counts),
             Publisher(self.link, consumer, "d1", result_ttl_s=30, cache_ttl_s=30),
             Presence(
-                *(self.link, batcher, pace),
+                *(self.link, batcher, pace, counts),
                 name="w",
                 model="m",
                 model_digest="d1",
@@ -717,3 +718,21 @@ async def test_a_refusal_that_passes_ends_no_worker(
     await asyncio.sleep(0.1)
     assert await bench.label(await bench.add(RED)) == "red"
     assert said
+
+
+async def test_its_beat_says_what_it_has_done(bench: Bench) -> None:
+    """Pictures by the batch they were run in, and those that were known."""
+    for image, name in ((RED, "red"), (GREEN, "green"), (RED, "red")):
+        assert await bench.label(await bench.add(image)) == name
+    await bench.empty()
+
+    async def told() -> bool:
+        data = await bench.redis.call("GET", keys.worker("w"))
+        worker = wire.read_worker(data)
+        done = (worker.images, worker.batches, worker.cached)
+        return done == (2, ((1, 2),), 1) and worker.state == "idle"
+
+    await until(told)
+    worker = wire.read_worker(await bench.redis.call("GET", keys.worker("w")))
+    assert min(worker.decode_ms, worker.inference_ms) > 0
+    assert dict(worker.points).keys() == {1, 2, 4}
