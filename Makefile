@@ -10,7 +10,7 @@ CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-peers run renew calibrate test chaos test-containers bench sweep-peers scale \
+.PHONY: help setup setup-dev setup-peers run renew calibrate test test-browser chaos test-containers bench sweep-peers scale \
   load limit throughput durability soak accuracy check format lock clean
 
 help:
@@ -59,7 +59,10 @@ calibrate: $(RUN) ## finds out how many workers of how many threads do best here
 	@$(BIN)/python -m inference calibrate
 
 test: $(DEV) ## setup, then unit and integration tests, integration under both engines
-	@$(BIN)/python -m pytest tests tests/containers/test_files.py --ignore tests/chaos
+	@$(BIN)/python -m pytest tests tests/containers/test_files.py --ignore tests/chaos --ignore tests/browser
+
+test-browser: $(DEV) ## the pages in Chromium, by each way a person has; screenshots in tests/browser/shots; under 6 minutes
+	@$(BIN)/python -m pytest tests/browser
 
 chaos: $(DEV) ## processes killed, connections cut, Redis stopped and filled, under load; under 6 minutes
 	@$(BIN)/python -m pytest tests/chaos

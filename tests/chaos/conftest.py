@@ -10,15 +10,17 @@ import pytest
 
 from common.connections import Keeper
 from tests.support import faults
+from tests.support.figures import Figures, figures, pytest_terminal_summary
 from tests.support.load import Answer, Clients
 from tests.support.server import Server
 from tests.support.system import System, with_model
+
+__all__ = ["Figures", "figures", "pytest_terminal_summary"]
 
 Start = Callable[..., System]
 Keeping = Callable[[str], Server]
 Connect = Callable[[System], Clients]
 Admin = Callable[[str], Keeper]
-Figures = Callable[..., None]
 Hooks = Callable[..., dict[str, str]]
 
 
@@ -109,33 +111,6 @@ async def admin() -> AsyncIterator[Admin]:
     yield begin
     for keeper in made:
         await keeper.close()
-
-
-@pytest.fixture
-def figures(record_property: Callable[[str, object], None]) -> Figures:
-    """Keeps figures for the summary at the end of the run."""
-
-    def keep(**values: object) -> None:
-        for name, value in values.items():
-            shown = f"{value:.1f}" if isinstance(value, float) else value
-            record_property(name.replace("_", " "), shown)
-
-    return keep
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The figures of each test, as ``docs/reliability.md`` shows them."""
-    reports = [
-        report
-        for kind in ("passed", "failed")
-        for report in terminalreporter.stats.get(kind, [])
-        if report.when == "call" and report.user_properties
-    ]
-    if reports:
-        terminalreporter.section("figures")
-    for report in reports:
-        shown = "; ".join(f"{name} {value}" for name, value in report.user_properties)
-        terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {shown}")
 
 
 def counted(answers: Sequence[Answer]) -> Counter[str]:
