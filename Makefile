@@ -5,18 +5,18 @@ BIN := $(VENV)/bin
 STAMP = $(VENV)/.$(1)-$(shell cksum requirements/$(1).txt | cut -d' ' -f1)
 RUN := $(call STAMP,run)
 DEV := $(call STAMP,dev)
-PACKAGES := common gateway inference
+PACKAGES := client common gateway inference
 CODE := $(PACKAGES) tests bench deploy
 REQUESTS := 20000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-peers run renew calibrate test test-browser chaos test-containers bench sweep-peers scale \
-  load limit throughput durability soak accuracy check format lock clean
+  collection load limit throughput durability soak accuracy check format lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s'|'
 
-setup: $(RUN) ## the virtual environment, from the lock file; does nothing when it is current
+setup: $(RUN) ## the virtual environment, from the lock file, with the command pictor in it; does nothing when it is current
 setup-dev: $(DEV)
 
 $(VENV)/bin/python:
@@ -29,6 +29,7 @@ $(VENV)/bin/python:
 $(RUN): | $(VENV)/bin/python
 	@echo "Installing what Pictor needs into $(VENV) (about a minute, once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e . # the command
 	@rm -f $(VENV)/.run-* && touch $@
 
 $(DEV): $(RUN)
@@ -87,6 +88,10 @@ sweep-peers: $(DEV) ## each peer's configurations in turns, the fastest kept in 
 scale: $(DEV) ## rate and cost as workers, gateways, backlog and images grow; an engine that only waits; 5 minutes
 	@$(BIN)/python -m bench.scale
 
+collection: $(DEV) ## pictor classify, local and through a server, beside the limit; a person's wait meanwhile; then kill -9; 15 minutes
+	@$(BIN)/python -m bench.collection
+	@$(BIN)/python -m bench.killed
+
 load: $(DEV) ## Locust against a running Pictor, 30 s; report in bench/results/load.html
 	@mkdir -p bench/results
 	@$(BIN)/python -m locust -f bench/locustfile.py --headless -u 20 -r 5 -t 30s --only-summary \
@@ -116,8 +121,8 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
   --no-emit-index-url --no-header --no-annotate pyproject.toml
 PINNED = -c requirements/dev.txt
 lock: $(DEV) ## the lock files anew, from pyproject.toml
-	$(LOCK) --extra gateway --extra inference --extra embedded --extra test --extra dev -o requirements/dev.txt
-	$(LOCK) $(PINNED) --extra gateway --extra inference --extra embedded -o requirements/run.txt
+	$(LOCK) --extra gateway --extra inference --extra embedded --extra client --extra test --extra dev -o requirements/dev.txt
+	$(LOCK) $(PINNED) --extra gateway --extra inference --extra embedded --extra client -o requirements/run.txt
 	$(LOCK) $(PINNED) --extra gateway -o requirements/gateway.txt
 	$(LOCK) $(PINNED) --extra inference -o requirements/inference.txt
 	$(LOCK) $(PINNED) --extra gateway --extra embedded --extra test -o requirements/gateway-test.txt

@@ -1,0 +1,122 @@
+"""The client for programs without asyncio: the same, on an event loop in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from client.answers import Answer, Outcome
+from client.asynchronous import (
+    CONCURRENCY,
+    PATIENCE_S,
+    Client,
+    Given,
+    Lane,
+    PathOrBytes,
+)
+
+Result = TypeVar("Result")
+
+
+class SyncClient:
+    """A client of one Pictor; use it as a context manager. Threads may share it."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        key: str = "",
+        connections: int = 64,
+    ) -> None:
+        """As for `Client`."""
+        self._client = Client(url, key=key, connections=connections)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __enter__(self) -> Self:
+        self._loop = loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=loop.run_forever, name="pictor-client", daemon=True
+        )
+        self._thread.start()
+        self._run(self._client.__aenter__())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._run(self._client.__aexit__(kind, error, trace))
+        if (loop := self._loop) is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join()
+            loop.close()
+        self._loop = None
+
+    def classify(
+        self,
+        picture: PathOrBytes,
+        *,
+        top_k: int = 5,
+        lane: Lane = "interactive",
+        explain: int | None = None,
+        patience_s: float | None = PATIENCE_S,
+    ) -> Answer:
+        """Classifies one picture; as `Client.classify`."""
+        return self._run(
+            self._client.classify(
+                picture, top_k=top_k, lane=lane, explain=explain, patience_s=patience_s
+            )
+        )
+
+    def classify_many(
+        self,
+        pictures: Iterable[Given],
+        *,
+        concurrency: int = CONCURRENCY,
+        top_k: int = 5,
+        lane: Lane = "bulk",
+        patience_s: float | None = None,
+    ) -> Iterator[Outcome[Given]]:
+        """Classifies any number of pictures; as `Client.classify_many`.
+
+        `pictures` is iterated in the client's thread. What is under way goes on between two outcomes.
+        """
+        source = self._client.classify_many(
+            pictures,
+            concurrency=concurrency,
+            top_k=top_k,
+            lane=lane,
+            patience_s=patience_s,
+        )
+        try:
+            while True:
+                try:
+                    yield self._run(_next(source))
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._run(_close(source))
+
+    def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("use the client as a context manager: with SyncClient()")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:  # Ctrl-C as well: what was begun is not left running
+            future.cancel()
+            raise
+
+
+async def _next(source: AsyncIterator[Result]) -> Result:
+    return await anext(source)
+
+
+async def _close(source: AsyncIterator[Any]) -> None:
+    close = getattr(source, "aclose", None)
+    if close is not None:
+        await close()
