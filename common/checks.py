@@ -15,7 +15,13 @@ log = logs.get(__name__)
 
 
 async def check(settings: Settings) -> None:
-    """Warns of settings that lose what is promised; for the start of each part.
+    """Warns of settings that lose what is promised, for the start of each part; raises as `found`."""
+    for warning in await found(settings):
+        log.warning(warning)
+
+
+async def found(settings: Settings) -> list[str]:
+    """What an operator should change, a line each.
 
     Raises:
         StartError: the server is too old, or does not say how it is set.
@@ -27,8 +33,7 @@ async def check(settings: Settings) -> None:
             f"Redis at {redacted(settings.redis_url)} is of version {version or 'unknown'}; "
             f"Pictor needs {'.'.join(map(str, LEAST_VERSION))} or later"
         )
-    for warning in warnings(info, settings.durability):
-        log.warning(warning)
+    return warnings(info, settings.durability)
 
 
 def warnings(info: dict[str, str], durability: str) -> list[str]:

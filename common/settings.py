@@ -22,6 +22,7 @@ from common.keys import Lane
 from common.peers import Network, networks, origins
 
 PREFIX = "PICTOR_"
+OTHERS = frozenset({"PICTOR_URL", "PICTOR_KEY"})  # where the command asks, and as whom
 MEGABYTE = 1_000_000
 MEGAPIXEL = 1_000_000
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # control groups, version 2
@@ -172,7 +173,7 @@ class Settings(
         ours = {
             k: v.strip()
             for k, v in values.items()
-            if k.startswith(PREFIX) and v is not None
+            if k.startswith(PREFIX) and k not in OTHERS and v is not None
         }
         unknown = sorted(ours.keys() - cls.__struct_encode_fields__)
         if unknown:

@@ -81,13 +81,13 @@ def resolve(name: str, data_dir: Path, others: tuple[str, ...] = ()) -> ModelSpe
         StartError: no such network, or its weights cannot be had.
     """
     version = importlib.metadata.version("keras")
-    path = data_dir / "models" / f"{re.sub('[^a-z0-9]', '', name.lower())}.json"
-    record = _read(path)
-    if record is None or record.keras != version or squash(record.name) != squash(name):
+    record = _record(name, data_dir)
+    if record is None:
         function, canonical = _find(name, others)
         model = build(function)
         height, width = model.input_shape[1:3]
         record = Record(canonical, version, _hash_weights(model), height, width)
+        path = _path(name, data_dir)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, msgspec.json.encode(record))
     preprocessing = Preprocessing(height=record.height, width=record.width)
@@ -101,6 +101,14 @@ def resolve(name: str, data_dir: Path, others: tuple[str, ...] = ()) -> ModelSpe
         labels,
         lambda: build(_find(name, others)[0]),
     )
+
+
+def known(name: str, data_dir: Path, others: tuple[str, ...] = ()) -> bool:
+    """Whether ``resolve`` answers at once, without building the network; raises as it does."""
+    if _record(name, data_dir) is not None:
+        return True
+    _find(name, others)
+    return False
 
 
 @functools.cache  # the first start resolves and builds: once is enough
@@ -132,6 +140,18 @@ def build(function: str, weights: str | None = "imagenet") -> "keras.Model":
     logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
     answer = keras.layers.Softmax(dtype="float32", name="predictions")(logits)
     return keras.Model(image, answer, name=_canonical(function))
+
+
+def _path(name: str, data_dir: Path) -> Path:
+    return data_dir / "models" / f"{re.sub('[^a-z0-9]', '', name.lower())}.json"
+
+
+def _record(name: str, data_dir: Path) -> Record | None:
+    """What is known of a network as this Keras builds it."""
+    record = _read(_path(name, data_dir))
+    if record is None or record.keras != importlib.metadata.version("keras"):
+        return None
+    return record if squash(record.name) == squash(name) else None
 
 
 def _read(path: Path) -> Record | None:

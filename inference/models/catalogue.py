@@ -29,11 +29,31 @@ def resolve(name_or_folder: str, data_dir: Path) -> ModelSpec:
     Raises:
         StartError: nothing of that name, or its files are missing or wrong.
     """
-    lite_names = {applications.squash(name): name for name in lite.NAMES}
-    name = lite_names.get(applications.squash(name_or_folder))
+    name = _lite(name_or_folder)
     if name is not None:
         return lite.resolve(name)
-    is_path = os.sep in name_or_folder or name_or_folder.startswith((".", "~"))
-    if is_path or Path(name_or_folder).is_dir():
+    if _is_folder(name_or_folder):
         return folder.resolve(Path(name_or_folder))
     return applications.resolve(name_or_folder, data_dir, others=tuple(lite.NAMES))
+
+
+def known(name_or_folder: str, data_dir: Path) -> bool:
+    """Whether ``resolve`` answers at once; else it would download a network, and build it.
+
+    Raises:
+        StartError: there is no network of that name. A folder is not looked into.
+    """
+    if _lite(name_or_folder) is not None or _is_folder(name_or_folder):
+        return True
+    return applications.known(name_or_folder, data_dir, others=tuple(lite.NAMES))
+
+
+def _lite(name: str) -> str | None:
+    """The name of a network that needs nothing, however it is spelt."""
+    names = {applications.squash(one): one for one in lite.NAMES}
+    return names.get(applications.squash(name))
+
+
+def _is_folder(name: str) -> bool:
+    is_path = os.sep in name or name.startswith((".", "~"))
+    return is_path or Path(name).is_dir()

@@ -246,3 +246,8 @@ def test_only_what_is_kept_in_the_bulk_lane_may_wait_past_the_deadline() -> None
     assert settings.patience_s("bulk", keep=True) == 300
     assert settings.patience_s("bulk", keep=False) == 10
     assert settings.patience_s("interactive", keep=True) == 10
+
+
+def test_where_and_as_whom_the_command_asks_is_no_setting() -> None:
+    given = {"PICTOR_URL": "http://127.0.0.1:8000", "PICTOR_KEY": "key"}
+    assert Settings.parse(given) == Settings()

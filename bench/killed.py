@@ -1,0 +1,153 @@
+"""``python -m bench.killed``: a large collection whose command is killed with -9 three times, and goes on.
+
+20,000 files unless told otherwise: pictures with another number in each, one in a hundred broken, one in twenty a copy of
+another. Shown: every file in the output exactly once, with its own end; what the kills cost; the most memory that
+the command had. Moments are random, from a seed that is printed.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+if not __package__:  # run as bench/killed.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import psutil
+
+from bench import pictures
+from client.collection.ledger import Ledger, LedgerError
+from client.command.terms import ledger_of
+
+KILLS: Final = 3
+BROKEN_EVERY: Final = 100
+COPY_EVERY: Final = 20
+LOOK_S: Final = 0.1
+
+
+def fill(folder: Path, originals: Sequence[bytes], count: int) -> dict[str, str]:
+    """Makes the files; what each is, by its name: picture, copy or broken."""
+    kinds = {}
+    for number in range(count):
+        data = pictures.numbered(originals[number % len(originals)], number)
+        kind = "picture"
+        if number % BROKEN_EVERY == BROKEN_EVERY - 1:
+            kind, data = "broken", data[: len(data) // 2]
+        elif number % COPY_EVERY == COPY_EVERY - 1:
+            kind, before = "copy", number - COPY_EVERY // 2
+            data = pictures.numbered(originals[before % len(originals)], before)
+        path = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        kinds[str(path)] = kind
+    return kinds
+
+
+def ended(out: Path) -> int:
+    """Files that the ledger has as done or failed."""
+    try:
+        with Ledger(ledger_of(out), new=False) as ledger:
+            counts = ledger.counts()
+    except LedgerError:  # not begun
+        return 0
+    return counts["done"] + counts["failed"]
+
+
+class Command:
+    """``pictor classify``, with an eye on its memory."""
+
+    def __init__(self, folder: Path, out: Path, way: Sequence[str]) -> None:
+        self._line = [
+            *(sys.executable, "-m", "client.command.main", "classify", str(folder)),
+            *("--out", str(out), "--json", *way),
+        ]
+        self._out = out
+        self.peak = 0
+
+    def killed_at(self, files: int) -> int:
+        """Runs it until so many files have ended, then kills it; how many had."""
+        process = subprocess.Popen(self._line, stdout=subprocess.DEVNULL)
+        while process.poll() is None and (done := ended(self._out)) < files:
+            self._look(process.pid)
+            time.sleep(LOOK_S)
+        process.kill()
+        process.wait()
+        return done
+
+    def finished(self) -> dict[str, float]:
+        """Runs it to its end; its summary."""
+        process = subprocess.Popen(self._line, stdout=subprocess.PIPE)
+        while process.poll() is None:
+            self._look(process.pid)
+            time.sleep(LOOK_S)
+        told, _ = process.communicate()
+        found: dict[str, float] = json.loads(told)
+        return found
+
+    def _look(self, pid: int) -> None:
+        try:
+            self.peak = max(self.peak, psutil.Process(pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return  # it has ended meanwhile
+
+
+def check(out: Path, kinds: dict[str, str]) -> list[str]:
+    """What is wrong with an output; nothing where each file is there once, with its own end."""
+    wrong = []
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    times = Counter(row["path"] for row in rows)
+    if times != Counter(kinds.keys()):
+        wrong.append(f"{len(kinds)} files, {len(rows)} rows, {len(times)} different")
+    for row in rows:
+        kind = kinds.get(row["path"], "none of the files")
+        told = "broken" if row["status"] == "failed" else "picture"
+        if row["duplicate_of"]:
+            told = "copy"
+        if told != kind and {told, kind} != {"picture", "copy"}:
+            wrong.append(f"{row['path']} is {kind}, the row says {row['status']}")
+    copies = sum(kind == "copy" for kind in kinds.values())
+    told_copies = sum(bool(row["duplicate_of"]) for row in rows)
+    if told_copies != copies:
+        wrong.append(f"{copies} copies, {told_copies} rows say so")
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.killed", description=__doc__)
+    parser.add_argument(
+        "--images", type=Path, help="a folder; default: cut-outs of photographs"
+    )
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument(
+        "--server", help="address of a running Pictor; default: --local"
+    )
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    options = parser.parse_args()
+    originals = [one.data for one in pictures.load(options.images)]
+    way = ["--server", options.server] if options.server else ["--local"]
+    moments = sorted(random.Random(options.seed).sample(range(options.files), KILLS))
+    print(f"seed {options.seed}: killed at {moments} of {options.files} files")
+    with tempfile.TemporaryDirectory(prefix="pictor-killed-") as name:
+        folder, out = Path(name) / "in", Path(name) / "answers.jsonl"
+        folder.mkdir()
+        kinds = fill(folder, originals, options.files)
+        command = Command(folder, out, way)
+        for moment in moments:
+            print(f"killed with {command.killed_at(moment)} files ended", flush=True)
+        summary = command.finished()
+        wrong = check(out, kinds)
+    print(json.dumps(summary))
+    print(f"the command itself had at most {command.peak / 1e6:.0f} MB")
+    print("\n".join(wrong) or "each file is there once, with its own end")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""What a run needs of those who classify: `client.collection.remote` and `client.collection.local`."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from client.collection.records import Content
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A file's bytes, read and not yet classified.
+
+    Attributes:
+        number: of the file in the ledger.
+        digest: SHA-256, 32 bytes.
+    """
+
+    number: int
+    digest: bytes
+    data: bytes
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A picture that was refused: a stable slug, and what to do about it."""
+
+    code: str
+    reason: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What became of a picture."""
+
+    number: int
+    digest: bytes
+    outcome: Content | Failed
+
+
+class Answerer(Protocol):
+    """Classifies pictures; an async context manager.
+
+    Attributes:
+        model_digest: of the model that answers, once it is known; empty before.
+    """
+
+    model_digest: str
+
+    def classify(self, pictures: AsyncIterable[Picture]) -> AsyncIterator[Ended]:
+        """Classifies pictures as they come, a bounded number at a time; ends come in no order.
+
+        Raises:
+            client.errors.ClientError: it cannot go on; pictures that have not ended are left to do.
+        """

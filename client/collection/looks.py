@@ -1,0 +1,149 @@
+"""Pictures that look alike: a perceptual hash of each, and which of them are near each other.
+
+The hash says which of the 64 lowest frequencies of a picture in 32 × 32 grey values are above their median
+(the DCT hash of Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, 3.2.1).
+Copies in another size or compression differ in a few bits. It is a hint for people and never gives a
+picture another one's answer.
+"""
+
+import functools
+import io
+import itertools
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SIDE: Final = 32
+LOW: Final = 8
+MIDDLE: Final = 0.875  # of the shorter side: what the networks see (`inference.models`)
+DISTANCE: Final = 4  # bits of 64 that near ones differ in at most
+BANDS: Final = DISTANCE + 1  # of two hashes that near, one band at least is equal
+FLAT: Final = (
+    8  # bits: with no more set, or unset, a picture has no features to tell it by
+)
+AT_ONCE: Final = 256  # rows of a table of comparisons; bounds its memory
+FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
+
+
+def looks(picture: bytes) -> int | None:
+    """A picture's perceptual hash, as a signed integer of 64 bits; None where it has none.
+
+    Only for pictures that a sandboxed decoder has taken: this one opens them in this process. Of the
+    middle, as the networks see it; a JPEG is decoded at a reduced size, in grey.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
+                image.draft("L", (2 * SIDE, 2 * SIDE))
+                grey = ImageOps.exif_transpose(image.convert("L"))
+                small = grey.resize(
+                    (SIDE, SIDE),
+                    Image.Resampling.BOX,
+                    _middle(grey.size),
+                    reducing_gap=2,
+                )
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        MemoryError,
+        Image.DecompressionBombError,
+    ):
+        return None
+    return _hash(np.asarray(small, np.float32))
+
+
+def looks_of(pixels: "NDArray[np.uint8]") -> int | None:
+    """The same of a picture as a network gets it.
+
+    Args:
+        pixels: uint8 [H, W, 3] RGB, H and W at least SIDE. Green stands for brightness, of which it is the
+            most (ITU-R BT.601).
+    """
+    import numpy as np
+
+    height, width = (side // SIDE * SIDE for side in pixels.shape[:2])
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    green = pixels[top : top + height, left : left + width, 1]
+    cells = green.reshape(SIDE, height // SIDE, SIDE, width // SIDE)
+    return _hash(cells.mean((1, 3), dtype=np.float32))
+
+
+def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The box of the middle: a square, MIDDLE of the shorter side."""
+    side = MIDDLE * min(size)
+    left, upper = (size[0] - side) / 2, (size[1] - side) / 2
+    return left, upper, left + side, upper + side
+
+
+def _hash(values: "NDArray[np.float32]") -> int | None:
+    """Of SIDE × SIDE brightnesses, 0 to 255."""
+    import numpy as np
+
+    if values.std() < FLAT:
+        return None
+    basis = _basis()
+    low = (basis @ values @ basis.T).ravel()
+    bits = np.packbits(low > np.median(low[1:]))  # the first is the mean brightness
+    return int.from_bytes(bits.tobytes(), "big", signed=True)
+
+
+@functools.cache
+def _basis() -> "NDArray[np.float32]":
+    """The first LOW rows of the discrete cosine transform (DCT-II) of length SIDE, but for the scale."""
+    import numpy as np
+
+    at = np.arange(SIDE) + 0.5
+    return np.cos(np.pi / SIDE * np.outer(np.arange(LOW), at)).astype(np.float32)
+
+
+def near(hashes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Pairs that look alike: each picture, with the first before it that is near; in order.
+
+    Hashes that differ in at most DISTANCE bits are equal in at least one of BANDS parts (pigeonhole),
+    so only those equal in a part are compared.
+
+    Args:
+        hashes: a number and a hash each; equal hashes are near too.
+
+    Yields:
+        The earlier number, the later number, and how many bits they differ in.
+    """
+    import numpy as np
+
+    values = np.array([one[1] for one in hashes], np.int64).view(np.uint64)
+    first = np.full(len(values), len(values))
+    edges = np.linspace(0, 64, BANDS + 1).astype(np.uint64)
+    for low, high in itertools.pairwise(edges):
+        part = (values >> low) & ((np.uint64(1) << (high - low)) - np.uint64(1))
+        order = np.argsort(part, kind="stable")
+        ends = np.flatnonzero(np.diff(part[order])) + 1
+        for alike in np.split(order, ends):
+            _take_first(values, alike, first)
+    for later in np.flatnonzero(first < len(values)):
+        earlier = int(first[later])
+        bits = int(values[earlier] ^ values[later]).bit_count()
+        yield hashes[earlier][0], hashes[int(later)][0], bits
+
+
+def _take_first(
+    values: "NDArray[np.uint64]", alike: "NDArray[np.intp]", first: "NDArray[np.intp]"
+) -> None:
+    """Notes in `first`, for each of these, the first of them that it is near to, if that comes before."""
+    import numpy as np
+
+    for at in range(1, len(alike), AT_ONCE):
+        later = alike[at : at + AT_ONCE]
+        before = alike[: at + len(later)]
+        apart = np.bitwise_count(values[later, None] ^ values[None, before])
+        close = (apart <= DISTANCE) & (before[None, :] < later[:, None])
+        found = np.where(close.any(axis=1), before[close.argmax(axis=1)], len(values))
+        first[later] = np.minimum(first[later], found)

@@ -1,0 +1,1 @@
+"""The command ``pictor``, a module for each of its words."""

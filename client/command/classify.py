@@ -1,0 +1,178 @@
+"""``pictor classify``: files in, an output with a row for each."""
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from client.collection import lock, output, taxonomy
+from client.collection.ledger import Ledger
+from client.collection.manifests import names
+from client.collection.records import Row
+from client.collection.sources import Sources
+from client.command.summary import Summary
+from client.command.terms import (
+    SERVER,
+    Exit,
+    Json,
+    Key,
+    Server,
+    leave,
+    ledger_of,
+    lock_of,
+)
+from client.command.working import Wanted, answerer_of, work
+from client.errors import ClientError
+from common.errors import StartError
+
+FOUND_AT_ONCE: Final = 1000  # files, between two commits
+
+
+def classify(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, globs, zip and tar archives; '-' reads names from standard input.",
+            metavar="PATH...",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Where the answers go; the ending says how: .parquet, .csv or .jsonl.",
+        ),
+    ],
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A list of files: text, CSV, TSV or Parquet (column path, file or url).",
+            show_default=False,
+        ),
+    ] = None,
+    server: Server = SERVER,
+    key: Key = "",
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Classify on this machine, without a server."),
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="With --local: which network; see README, 'Models'.")
+    ] = "",
+    top_k: Annotated[int, typer.Option(min=1, max=20, help="Categories a file.")] = 5,
+    taxonomy_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--taxonomy",
+            help="Your own categories, as for 'pictor sort': two columns more, category and "
+            "category_score.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try those again that failed before.")
+    ] = False,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="Pictures under way at a server.")
+    ] = 32,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Seconds to wait for a server that is away or full; without, for ever.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing unless something fails.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Classifies every picture of a collection, and goes on where it stopped.
+
+    A ledger beside the output (OUT.ledger) remembers each file. After Ctrl-C, a crash or a power cut
+    the same command goes on; files that have changed are done again, new ones are added.
+
+    Exit status: 0 all done, 1 some files failed, 2 it cannot start, 3 the server is gone,
+    130 interrupted.
+    """
+    wanted = Wanted(
+        *(server, key, local, model, top_k, concurrency, patience),
+        shown=not (quiet or as_json) and sys.stderr.isatty(),
+    )
+    say = _nothing if quiet or as_json else _say
+    try:
+        output.check(out)
+        answerer = answerer_of(wanted)
+        extra = _categories(taxonomy_file) if taxonomy_file else None
+        with lock.held(lock_of(out)), Ledger(ledger_of(out)) as ledger:
+            summary = Summary(out)
+            _find(ledger, [*(paths or []), *_listed(manifest or [])], summary)
+            if retry_failed:
+                say(f"{ledger.retry_failed()} failed files are tried again")
+            say(summary.found())
+            code, why = work(ledger, answerer, summary, shown=wanted.shown)
+            summary.ended(ledger)
+            output.write(out, ledger.rows(), top_k, extra)
+            if as_json:
+                print(summary.as_json())
+            else:
+                for line in summary.told():
+                    say(line)
+            leave(code, why)
+    except (ClientError, StartError) as error:
+        leave(Exit.CANNOT, error)
+
+
+def _categories(file: Path) -> tuple[tuple[str, ...], output.Extra]:
+    """The columns that a taxonomy adds; raises TaxonomyError."""
+    own = taxonomy.load(file)
+
+    def add(row: Row) -> dict[str, str | float | None]:
+        if row.content is None:
+            return {}
+        category, score = own.best(row.content.predictions)
+        return {"category": category, "category_score": round(score, 6)}
+
+    return ("category", "category_score"), add
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _nothing(text: str) -> None:
+    """Says nothing."""
+
+
+def _listed(manifests: Sequence[Path]) -> Iterator[str]:
+    for manifest in manifests:
+        yield from names(manifest)
+
+
+def _find(ledger: Ledger, paths: Sequence[str], summary: Summary) -> None:
+    """Takes the files in, so many at a time; names on standard input as they come."""
+    sources = Sources()
+    given = itertools.chain.from_iterable(
+        _standard_input() if path == "-" else [path] for path in paths
+    )
+    found = sources.find(given)
+    while chunk := list(itertools.islice(found, FOUND_AT_ONCE)):
+        with ledger.together():
+            _, done = ledger.found(chunk)
+        summary.files += len(chunk)
+        summary.found_done += done
+    summary.skipped = sources.skipped
+
+
+def _standard_input() -> Iterable[str]:
+    """Names, a line each, or with zero bytes between (``find -print0``)."""
+    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    return filter(None, text.split("\0") if "\0" in text else text.splitlines())
