@@ -5,10 +5,12 @@ Memory holds one piece at a time, however many there are; the disk holds nothing
 
 import asyncio
 import io
+import os
 import re
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Final
 
@@ -41,18 +43,21 @@ class Line(msgspec.Struct, frozen=True):
     kept: bool
 
 
-async def lines(link: Keeper, kept: Kept) -> AsyncIterator[bytes]:
-    """All reports, the oldest first, one a line, in pieces; raises as `Keeper.calls` does."""
+async def lines(link: Keeper, kept: Kept) -> AsyncGenerator[bytes, None]:
+    """All reports, the oldest first, one a line, in pieces.
+
+    Raises as `Keeper.calls` and `Kept.files` do.
+    """
     marks, files = await kept.marks(), await kept.files()
     async for entries in feedback.walk(link):
         yield _written(entries, marks, files)
 
 
-async def archive(link: Keeper, kept: Kept) -> AsyncIterator[bytes]:
+async def archive(link: Keeper, kept: Kept) -> AsyncGenerator[bytes, None]:
     """A zip: ``reports.jsonl``, and each kept picture as ``<category>/<digest>.<extension>``.
 
     Of several reports about one picture the newest says what is in it. A picture that goes while this
-    is made is left out. Raises as `Keeper.calls` does.
+    is made is left out. Raises as `Keeper.calls` and `Kept.files` do.
     """
     marks, files = await kept.marks(), await kept.files()
     made = _Archive()
@@ -67,21 +72,23 @@ async def archive(link: Keeper, kept: Kept) -> AsyncIterator[bytes]:
                 folders[digest] = folder(entry)
     yield made.end()
     for digest, name in folders.items():
-        async for piece in _picture(
-            made, f"{name}/{files[digest].name}", files[digest]
-        ):
-            yield piece
+        path = files[digest]
+        async with aclosing(_picture(made, f"{name}/{path.name}", path)) as pieces:
+            async for piece in pieces:
+                yield piece
     yield made.close()
 
 
-async def _picture(made: "_Archive", name: str, path: Path) -> AsyncIterator[bytes]:
+async def _picture(
+    made: "_Archive", name: str, path: Path
+) -> AsyncGenerator[bytes, None]:
     try:
         file = await asyncio.to_thread(path.open, "rb")
     except FileNotFoundError:  # taken back, or too old by now
         return
     with file:
-        written_at = (await asyncio.to_thread(path.stat)).st_mtime
-        made.begin(name, written_at, zipfile.ZIP_STORED)
+        # Of the open file: its name may be gone by now.
+        made.begin(name, os.fstat(file.fileno()).st_mtime, zipfile.ZIP_STORED)
         while data := await asyncio.to_thread(file.read, PIECE_BYTES):
             yield await asyncio.to_thread(made.write, data)
         yield made.end()

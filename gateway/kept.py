@@ -81,7 +81,8 @@ class Kept:
             await asyncio.to_thread(_write, path, image)
         except OSError as error:
             log.error("a picture cannot be kept", reason=str(error))
-            await self.let_go(entry)
+            with contextlib.suppress(CannotKeep):  # there may be no folder to look in
+                await self.let_go(entry)
             raise CannotKeep from error
         until = datetime.fromtimestamp(now, UTC) + timedelta(days=self.days)
         return until.replace(microsecond=0)
@@ -104,8 +105,16 @@ class Kept:
                 ) from error
 
     async def files(self) -> dict[str, Path]:
-        """The pictures that are there, by digest."""
-        return await asyncio.to_thread(_files, self._folder)
+        """The pictures that are there, by digest.
+
+        Raises:
+            CannotKeep: the folder cannot be read.
+        """
+        try:
+            return await asyncio.to_thread(_files, self._folder)
+        except OSError as error:
+            log.error("the folder of kept pictures cannot be read", reason=str(error))
+            raise CannotKeep("It cannot be read either; tell the operator.") from error
 
     async def marks(self) -> set[str]:
         """The ids of the entries whose picture is kept, or was; raises as `Keeper.calls` does."""
@@ -118,7 +127,7 @@ class Kept:
             await asyncio.sleep(SWEEP_S)
 
     async def sweep(self) -> None:
-        """Removes what is older than it may be."""
+        """Removes what is older than it may be, and what no report has any more."""
         before = time.time() - self.days * DAY_S if self.days else float("inf")
         try:
             removed = await asyncio.to_thread(_remove_old, self._folder, before)
@@ -129,12 +138,39 @@ class Kept:
         latest = f"({int(before * 1000)}" if self.days else "+inf"
         try:
             await self._link.call("ZREMRANGEBYSCORE", keys.KEPT, "-inf", latest)
+            await self._forget()
         except (LinkLost, ReplyError) as error:  # in an hour, then
             log.warning("marks of kept pictures stay for now", reason=str(error))
+        except OSError as error:
+            log.error("a kept picture cannot be removed", reason=str(error))
+
+    async def _forget(self) -> None:
+        """Lets go of pictures whose reports have made way for newer ones: nobody can any more."""
+        oldest, found = await self._link.calls(
+            (
+                ("XRANGE", keys.FEEDBACK, "-", "+", "COUNT", 1),
+                ("ZRANGE", keys.KEPT, 0, -1),
+            )
+        )
+        if not oldest:  # the first report may come in between
+            return
+        first = _place(oldest[0][0])
+        marks = [mark.partition(b":") for mark in found]
+        gone = [mark for mark in marks if _place(mark[0]) < first]
+        held = {mark[2] for mark in marks if _place(mark[0]) >= first}
+        for digest in {mark[2] for mark in gone} - held:
+            await asyncio.to_thread(_remove, self._folder, digest.decode())
+        if gone:
+            await self._link.call("ZREM", keys.KEPT, *map(b"".join, gone))
 
 
 def _mark(entry: Entry) -> str:
     return f"{entry.id}:{entry.report.digest.hex()}"
+
+
+def _place(entry_id: bytes) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds), int(number)
 
 
 def _digest(image: bytes) -> bytes:

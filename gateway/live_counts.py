@@ -7,6 +7,7 @@ entry: Prometheus' own collector makes families and labels of all of them, which
 import json
 import math
 import os
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -75,8 +76,12 @@ def read() -> Counted:
     """What has been counted up to now; raises OSError where the files cannot be read."""
     folder = os.environ.get(FOLDER)
     values: Values = {}
-    for name, value in _shared(Path(folder)) if folder else _own():
-        values[name] = values.get(name, 0.0) + value
+    try:
+        for name, value in _shared(Path(folder)) if folder else _own():
+            values[name] = values.get(name, 0.0) + value
+    except (struct.error, RuntimeError, ValueError) as error:
+        # A process that starts makes its file first, and then what stands in it.
+        raise OSError(f"a file of counts is not whole: {error}") from error
 
     def one(name: str) -> float:
         return values.get((f"pictor_{name}", ""), 0.0)

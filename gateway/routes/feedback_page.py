@@ -1,6 +1,7 @@
 """The page ``/feedback``, which works without JavaScript, and what can be taken away there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from quart import Blueprint, Response, redirect, render_template, request
 from werkzeug import Response as Redirect
@@ -104,9 +105,8 @@ async def _show(
     here = service()
     try:
         pictures_kept = len(await here.kept.files())
-    except OSError as error:
-        log.error("the folder of kept pictures cannot be read", reason=str(error))
-        said.setdefault("error", CannotKeep)
+    except CannotKeep:
+        said["error"] = said.get("error") or CannotKeep
         pictures_kept = 0
     return await render_template(
         "feedback.html",
@@ -122,15 +122,18 @@ async def _show(
 
 
 async def _download(
-    made: AsyncIterator[bytes], content_type: str, name: str
+    made: AsyncGenerator[bytes, None], content_type: str, name: str
 ) -> Response:
     """Streams what is made; that it cannot be begun is still an answer of its own."""
     first = await anext(made, b"")
+    asked = request.method == "GET"  # HEAD asks for the headers alone
 
     async def body() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in made:
-            yield piece
+        async with aclosing(made):  # closes its files when the client leaves
+            yield first
+            if asked:
+                async for piece in made:
+                    yield piece
 
     headers = {
         "Content-Type": content_type,

@@ -19,6 +19,18 @@ from tests.support.system import System
 FIGURES = ("rate", "p50", "p99", "waiting", "workers", "errors")
 MOVES_MS = 20_000
 NOT_ZERO = re.compile("[1-9]")
+# What came before is of an hour ahead, as it is once the machine's clock has been set back.
+AHEAD = """
+window.EventSource = class extends EventSource {
+  addEventListener(kind, then) {
+    const ahead = ({ data }) => {
+      const samples = JSON.parse(data).map((one) => ({ ...one, at: one.at + 3_600_000 }));
+      then({ data: JSON.stringify(samples) });
+    };
+    super.addEventListener(kind, kind === "history" ? ahead : then);
+  }
+};
+"""
 
 
 @pytest.fixture
@@ -118,6 +130,15 @@ def test_a_stream_that_is_cut(live: Page, watch: Watch, system: System) -> None:
     )
     with load(system):
         expect(figure(live, "rate")).to_contain_text(NOT_ZERO, timeout=MOVES_MS)
+
+
+def test_a_clock_that_is_set_back(visit: Visit, system: System) -> None:
+    page = visit()
+    page.context.add_init_script(AHEAD)
+    page.goto("/dashboard")
+    with load(system):
+        expect(figure(page, "rate")).to_contain_text(NOT_ZERO, timeout=MOVES_MS)
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 def test_without_javascript_the_numbers_can_be_read(visit: Visit) -> None:

@@ -141,12 +141,13 @@ def test_pages_are_light(visit: Visit, figures: Figures, path: str) -> None:
     assert sum(own) <= LIGHT_BYTES
 
 
+@pytest.mark.timeout(180)
 def test_frames_while_cards_fill(page: Page, figures: Figures) -> None:
     """Printed only: a machine that classifies and draws on the same cores has other things to do."""
     page.evaluate(FRAMES)
-    choose(page, photos(60, side=320))
-    all_done(page, 60, wait_s=60)
-    expect(cards(page)).to_have_count(60)
+    choose(page, photos(200, side=320))
+    all_done(page, 200, wait_s=120)
+    expect(cards(page)).to_have_count(200)
     frames = sorted(page.evaluate("() => window.frames_ms"))
     figures(
         frame_median_ms=statistics.median(frames),

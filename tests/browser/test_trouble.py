@@ -128,6 +128,10 @@ def test_the_connection_is_lost_and_comes_back(
     trouble = page.locator("#trouble")
     expect(trouble).to_contain_text(re.compile("connection|offline", re.I))
     expect(trouble).to_contain_text(re.compile(r"\d+ of 20"))
+    sent = page.locator(":is([data-state=running], [data-state=queued])")
+    said = part(sent, "status").all_inner_texts()
+    assert said
+    assert set(said) == {"Waits for the connection"}
     expect(cards(page, "failed")).to_have_count(0)
     page.context.set_offline(False)
     all_done(page, 20)

@@ -113,6 +113,23 @@ def test_where_no_pictures_are_kept_none_is(apart: System, alone: httpx.Client) 
     assert "PICTOR_KEPT_PICTURES_DAYS=0" in alone.get("/feedback").text
 
 
+def test_where_the_folder_cannot_be_read_that_is_said(
+    apart: System, alone: httpx.Client
+) -> None:
+    folder = apart.data_dir / "feedback"
+    aside = folder.rename(folder.with_name("aside"))
+    folder.touch()
+    try:
+        page = alone.get("/feedback")
+        assert page.status_code == 200
+        assert 'data-code="cannot-keep"' in page.text
+        for path in ("export.jsonl", "pictures.zip"):
+            problem(alone.get(f"/feedback/{path}"), 507, "cannot-keep")
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+
+
 def test_the_page_shows_what_was_reported(alone: httpx.Client) -> None:
     def say(number: int, verdict: str, **said: object) -> str:
         return reported(alone, id=f"0-{number:032x}", verdict=verdict, **said)

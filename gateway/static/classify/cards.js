@@ -6,6 +6,7 @@ const template = document.getElementById("card");
 const dirty = new Set();
 const painters = [];
 let counter = 0;
+let adrift = false;
 
 /** Makes a card; it is not in the page yet. */
 export function make({ file, path }, lane) {
@@ -41,6 +42,12 @@ export function afterPaint(then) {
   painters.push(then);
 }
 
+/** Says whether the connection is gone, which all that is sent then waits for. */
+export function setAdrift(gone, cards) {
+  if (gone !== adrift) cards.forEach(touch);
+  adrift = gone;
+}
+
 function paintAll() {
   const now = [...dirty];
   dirty.clear();
@@ -61,6 +68,7 @@ function paint(card) {
   card.part("status").textContent = status(card);
   if (was === state) return;
   const [done, gone] = [state === "done", state === "failed" || state === "cancelled"];
+  const focused = el.contains(document.activeElement) ? document.activeElement : null;
   const reason = card.part("reason");
   reason.hidden = !gone;
   reason.textContent = state === "cancelled" ? "It was cancelled before its answer came." : card.reason ?? "";
@@ -71,6 +79,7 @@ function paint(card) {
       if (name !== "explain") button.hidden = gone;
     }
   }
+  if (focused?.hidden || focused?.disabled) el.focus({ preventScroll: true });
   // They only hold their places until there is something in them.
   el.querySelector(".bars").setAttribute("aria-hidden", String(!done));
   card.part("best").setAttribute("aria-hidden", String(!done && !gone));
@@ -90,8 +99,9 @@ function headline({ state }) {
 
 function status({ state, ahead, eta }) {
   if (state === "waiting") return "Waiting";
+  if (state !== "running" && state !== "queued") return "";
+  if (adrift) return "Waits for the connection";
   if (state === "running") return "Classifying";
-  if (state !== "queued") return "";
   return `${ahead} ahead, about ${duration(eta)}`;
 }
 

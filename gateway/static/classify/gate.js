@@ -36,7 +36,7 @@ export class Gate {
 
   /** Closes for some ms. */
   close(ms, why) {
-    const until = Date.now() + ms;
+    const until = performance.now() + ms;
     if (until <= this.#until) return;
     this.#until = until;
     this.#changed(why, until);
@@ -44,7 +44,7 @@ export class Gate {
 
   /** The connection failed: closes for longer each time. */
   lost() {
-    if (Date.now() < this.#until) return;
+    if (performance.now() < this.#until) return;
     this.close(backoff(this.#losses++), "lost");
   }
 
@@ -65,7 +65,7 @@ export class Gate {
   /** Waits until it is open; rejects when the signal aborts. */
   async pass(signal) {
     signal?.throwIfAborted();
-    for (let left; (left = this.#until - Date.now()) > 0;) {
+    for (let left; (left = this.#until - performance.now()) > 0;) {
       const woken = new AbortController();
       const wake = () => woken.abort();
       this.#woken.addEventListener("open", wake, { once: true });

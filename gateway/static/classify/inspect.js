@@ -15,7 +15,8 @@ const OTHERS = [
 
 /** Type and size in pixels (0: unknown) of a picture, or why it is refused and what to do. */
 export async function inspect(file, limits) {
-  const refused = (what, way) => ({ refused: `${file.name} ${what}; ${way} and drop it again.` });
+  const name = `\u2068${file.name}\u2069`; // whichever way it is written, the rest of the sentence is not turned
+  const refused = (what, way) => ({ refused: `${name} ${what}; ${way} and drop it again.` });
   if (!file.size) return refused("is empty", "copy or download it once more");
   if (file.size > limits.bytes) {
     const most = Math.round(limits.bytes / 1e6);
@@ -32,7 +33,7 @@ export async function inspect(file, limits) {
     const head = String.fromCharCode(...bytes.subarray(0, 1024));
     const other = OTHERS.find(([pattern]) => pattern.test(head));
     if (other) return refused(`is ${other[1]}`, other[2]);
-    return { refused: `${file.name} is not a picture; drop a JPEG, PNG, GIF or WebP instead.` };
+    return { refused: `${name} is not a picture; drop a JPEG, PNG, GIF or WebP instead.` };
   }
   if (found.width * found.height > limits.pixels) {
     const [has, most] = [found.width * found.height, limits.pixels].map((n) => Math.round(n / 1e6));

@@ -2,9 +2,10 @@
 
 const PICTURES = /\.(jpe?g|jpe|jfif|png|gif|webp|hei[cf]|avif|tiff?|bmp|svg|jxl|psd)$/i;
 const HIDDEN = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$|Icon\r$)/i;
+const TYPING = "input:not([type=range], [type=checkbox], [type=file]), textarea";
 let pasted = 0;
 
-/** Listens to all of them; `take(found, left)` gets [{file, path}] and how many were no pictures. */
+/** Listens to all of them; `take(found, left, folder, unread)` gets [{file, path}] and what else was there. */
 export function listen(take) {
   const byId = (id) => document.getElementById(id);
   const form = document.querySelector("form.upload");
@@ -19,8 +20,10 @@ export function listen(take) {
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   document.addEventListener("paste", (event) => {
-    const files = [...event.clipboardData.files];
-    if (!files.length) return;
+    const files = [...event.clipboardData?.files ?? []];
+    // What office programs copy is text and a picture of it: a text field wants the text.
+    const text = event.clipboardData.types.includes("text/plain") && event.target.matches?.(TYPING);
+    if (!files.length || text) return;
     event.preventDefault();
     hand(files.map(renamed), false, take);
   });
@@ -47,24 +50,28 @@ function listenToDrops(form, take) {
     over(0);
     if (!files(event)) return;
     event.preventDefault();
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
-    const folders = entries.filter((entry) => entry?.isDirectory);
-    const names = new Set(folders.map(({ name }) => name));
-    const single = [...event.dataTransfer.files].filter((file) => !(names.has(file.name) && !file.type));
+    // All at once: after the first wait there is nothing left in it.
+    const items = [...event.dataTransfer.items].filter(({ kind }) => kind === "file")
+      .map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
+    const folders = items.map(({ entry }) => entry).filter((entry) => entry?.isDirectory);
+    const single = items.filter(({ entry, file }) => file && !entry?.isDirectory).map(({ file }) => file);
     if (single.length) hand(single.map((file) => ({ file, path: file.name })), false, take);
-    if (folders.length) hand((await Promise.all(folders.map(walk))).flat(), true, take);
+    const unread = [];
+    const found = await Promise.all(folders.map((folder) => walk(folder, unread)));
+    if (folders.length) hand(found.flat(), true, take, unread.length);
   });
 }
 
-/** All files below a folder. */
-async function walk(folder) {
+/** All files below a folder; folders that cannot be read to their end go to `unread`. */
+async function walk(folder, unread) {
   const reader = folder.createReader();
-  const found = [];
-  for (;;) {
-    const entries = await new Promise((resolve) => { reader.readEntries(resolve, () => resolve([])); });
+  const failed = () => { unread.push(folder); return []; };
+  let found = [];
+  for (;;) { // a call gives a hundred at most
+    const entries = await new Promise((...both) => { reader.readEntries(...both); }).catch(failed);
     if (!entries.length) return found;
     for (const entry of entries) {
-      if (entry.isDirectory) found.push(...await walk(entry));
+      if (entry.isDirectory) found = found.concat(await walk(entry, unread));
       else found.push(await opened(entry));
     }
   }
@@ -78,10 +85,10 @@ function opened(entry) {
   });
 }
 
-function hand(found, folder, take) {
+function hand(found, folder, take, unread = 0) {
   if (!folder) return take(found, 0);
   const visible = found.filter(({ path }) => !HIDDEN.test(path));
   const pictures = visible.filter(({ file }) => PICTURES.test(file.name));
   pictures.sort((a, b) => a.path.localeCompare(b.path, undefined, { numeric: true }));
-  return take(pictures, visible.length - pictures.length, true);
+  return take(pictures, visible.length - pictures.length, true, unread);
 }

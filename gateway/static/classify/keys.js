@@ -4,6 +4,7 @@ const ACTIONS = { r: "right", w: "wrong", y: "why" };
 const root = document.getElementById("cards");
 const TYPING = "input:not([type=range], [type=checkbox]), textarea, select";
 let current = null;
+let chosen = false; // by a person, who finds it again; else it is the first
 
 /** Makes a card the one that Tab reaches. */
 export function makeCurrent(el) {
@@ -18,14 +19,17 @@ export function makeCurrent(el) {
 
 /** Sees to it that some visible card can be reached. */
 export function keepCurrent() {
-  if (!current || current.hidden || !current.isConnected) makeCurrent(root.querySelector(".card:not([hidden])"));
+  if (chosen && current?.isConnected && !current.hidden) return;
+  makeCurrent(root.querySelector(".card:not([hidden])"));
 }
 
 /** Listens; `act(el, name)` does what a letter means, `close(el)` closes the innermost that is open. */
 export function listen(act, close) {
   root.addEventListener("focusin", (event) => {
     const card = event.target.closest(".card");
-    if (card) makeCurrent(card);
+    if (!card) return;
+    chosen = true;
+    makeCurrent(card);
   });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;

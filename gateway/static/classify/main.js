@@ -1,7 +1,7 @@
 // Takes the page over from the plain form: wires what comes in, what is sent and what is shown.
 
 import { inWords } from "./answer.js";
-import { active, afterPaint, make, toggleTime, touch } from "./cards.js";
+import { active, afterPaint, make, setAdrift, toggleTime, touch } from "./cards.js";
 import { append, cards, refresh, shown, view } from "./gallery.js";
 import { Gate } from "./gate.js";
 import { inspect } from "./inspect.js";
@@ -26,11 +26,15 @@ const byElement = new Map();
 const gate = new Gate(stopped);
 const queue = new Queue(ask, touch);
 
-async function take(found, left, folder) {
+async function take(found, left, folder, unread = 0) {
   const note = document.getElementById("left-out");
-  const words = `${left} other ${left === 1 ? "file" : "files"} in the folder left out: no pictures.`;
-  note.hidden = !(folder && (left || !found.length));
-  note.textContent = found.length ? words : "There is no picture in this folder.";
+  const words = [
+    !found.length && "There is no picture in this folder.",
+    found.length && left && `${left} other ${left === 1 ? "file" : "files"} in the folder left out: no pictures.`,
+    unread && `${unread} ${unread === 1 ? "folder" : "folders"} in it could not be read to the end.`,
+  ].filter(Boolean).join(" ");
+  note.hidden = !folder || !words;
+  note.textContent = words;
   const lane = found.length > FEW ? "bulk" : "interactive";
   if (found.length) begin();
   for (let at = 0; at < found.length; at += A_FRAME) {
@@ -68,6 +72,7 @@ async function admit(card) {
 
 async function ask(card, signal) {
   const told = (place) => {
+    if (place?.lost) return;
     card.state = place?.ahead ? "queued" : "running";
     Object.assign(card, place);
     touch(card);
@@ -91,7 +96,9 @@ function fail(card, reason) {
 }
 
 function stopped(why, until) {
-  if (!cards.some(active)) return trouble("");
+  const sent = cards.filter(active);
+  setAdrift(why === "lost" && sent.length > 0, sent);
+  if (!sent.length) return trouble("");
   if (why !== "lost") return trouble(why, until);
   const { done, all } = counts();
   const kept = all > 1 ? ` ${done} of ${all} are done and kept;` : "";
@@ -156,7 +163,7 @@ function wire() {
   bar.addEventListener("click", ({ target }) => {
     const name = target.closest("button")?.dataset.do;
     if (name === "pause") pause(!queue.paused);
-    if (name === "cancel") { queue.cancel(); pause(false); gate.open(); trouble(""); }
+    if (name === "cancel") { queue.cancel(); pause(false); gate.open(); stopped(""); }
     if (name === "retry-failed") again(cards.filter(retryable));
   });
   sort.addEventListener("click", ({ target }) => {

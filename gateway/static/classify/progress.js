@@ -43,8 +43,10 @@ function show({ done, left, failed, all }, now, paused) {
   meter.value = all - left;
   for (const [name, value] of Object.entries({ done, left, failed })) part(name).textContent = value;
   bar.classList.toggle("trouble", failed > 0);
+  const focused = bar.contains(document.activeElement) ? document.activeElement : null;
   does("retry-failed").hidden = !failed || !cards.some(retryable);
   for (const name of ["pause", "cancel"]) does(name).hidden = !left;
+  if (focused?.hidden) bar.focus({ preventScroll: true });
   if (!left) return;
   times = times.filter((time) => now - time < WINDOW_MS);
   const span = Math.min(WINDOW_MS, now - started);

@@ -21,12 +21,12 @@ function speak() {
   timer = setTimeout(speak, EVERY_MS);
 }
 
-/** Shows trouble, with a countdown where it will end at a known time (ms); it is read out once. */
+/** Shows trouble, with a countdown where it will end at a known time (of `performance.now`); it is read out once. */
 export function trouble(text, until = 0) {
   clearInterval(counting);
   alarm.hidden = !text;
   if (!text) return alarm.replaceChildren();
-  const seconds = () => Math.max(1, Math.ceil((until - Date.now()) / 1000));
+  const seconds = () => Math.max(1, Math.ceil((until - performance.now()) / 1000));
   const once = document.createElement("span");
   const seen = document.createElement("span");
   once.className = "unseen";

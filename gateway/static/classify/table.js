@@ -23,7 +23,7 @@ function row(card) {
 /** A cell; text that a spreadsheet would take for a formula is made plain by an apostrophe. */
 function quoted(value) {
   if (value === undefined || value === null) return "";
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  const text = typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -21,7 +21,8 @@ export class Refused extends Error {}
 /**
  * Classifies a file, however long that takes: waits where the server says so, goes on where the
  * connection was lost, and sends again what the server has forgotten. `told({ahead, eta})` hears its place
- * in the line, or null once it is on its way. Rejects with Refused, or when the signal aborts.
+ * in the line, {lost} where the connection is gone, or null once it is on its way. Rejects with Refused, or
+ * when the signal aborts.
  */
 export async function classify({ file, type, lane, explain, signal, gate, told }) {
   const asked = explain ? `&explain=${explain}` : "";
@@ -42,6 +43,7 @@ export async function classify({ file, type, lane, explain, signal, gate, told }
     if (!reply) {
       if (ask === send) await readable(file);
       gate.lost();
+      told({ lost: true });
       continue;
     }
     gate.back();

@@ -71,7 +71,8 @@ async function show(card, rank, gate) {
     const answer = await classify({
       file: card.file, type: card.type, lane: "interactive", explain: rank, signal: stop.signal, gate,
       told: (place) => {
-        if (place?.ahead) tell("loading", `Looking for ${name}: ${place.ahead} ahead`);
+        if (place?.lost) tell("loading", "The connection is gone; going on when it is back.");
+        else if (place?.ahead) tell("loading", `Looking for ${name}: ${place.ahead} ahead`);
       },
     });
     if (stop.signal.aborted) return;

@@ -2,6 +2,8 @@
 
 /** How far back the page looks. */
 export const SPAN_MS = 300_000;
+// Samples so much newer than what comes are of a clock that was set back since.
+const AHEAD_MS = 3_000;
 // Two samples further apart than this have a gap between them.
 const GAP_MS = 3_000;
 /** What charts over time are drawn in: steps of five seconds. */
@@ -19,7 +21,7 @@ export class History {
   /** Takes in one sample or more: a whole history, or the part that was missed. */
   merge(incoming) {
     const [from, to] = [incoming[0].at, incoming.at(-1).at];
-    const others = this.samples.filter(({ at }) => at < from || at > to);
+    const others = this.samples.filter(({ at }) => at < from || (at > to && at <= to + AHEAD_MS));
     this.samples = [...others, ...incoming].sort((a, b) => a.at - b.at);
     this.samples = this.recent(SPAN_MS);
   }

@@ -46,7 +46,8 @@ export class Stream {
 
   #hear(samples) {
     const newest = samples.at(-1)?.at ?? 0;
-    if (newest <= this.#newest) return;
+    const back = newest && this.#newest - newest > STALE_MS; // its clock was set back
+    if (newest <= this.#newest && !back) return;
     this.#newest = newest;
     this.#heard = Date.now();
     this.#wait = FIRST_WAIT_MS;

@@ -157,6 +157,25 @@ async def test_what_is_too_old_goes_and_what_is_not_ours_stays(
     assert await pictures.marks() == {"2-0"}
 
 
+async def test_what_no_report_has_any_more_goes(
+    link: Keeper, pictures: Kept, folder: Path
+) -> None:
+    """The oldest reports make way for new ones; then nobody could take their pictures back."""
+    other = next(one for one in good().values() if one != PICTURE)
+    digest = hashlib.sha256(other).digest()
+    for picture, its in ((PICTURE, DIGEST), (other, digest)):
+        await pictures.keep(await reported(link, its), picture)
+    last = await reported(link, digest)
+    await pictures.keep(last, other)
+    await pictures.sweep()
+    assert len(names(folder)) == 2
+    assert len(await pictures.marks()) == 3
+    await link.call("XTRIM", keys.FEEDBACK, "MAXLEN", 1)
+    await pictures.sweep()
+    assert names(folder) == [name(other)]
+    assert await pictures.marks() == {last.id}
+
+
 async def test_with_0_days_all_goes(link: Keeper, pictures: Kept, folder: Path) -> None:
     entry = await reported(link)
     await pictures.keep(entry, PICTURE)
@@ -186,9 +205,11 @@ async def test_a_folder_that_cannot_be_written_is_said_so(
 ) -> None:
     (tmp_path / "file").touch()
     pictures = Kept(link, tmp_path / "file" / "feedback", 30)
-    with pytest.raises(CannotKeep):
+    with pytest.raises(CannotKeep, match="stored without the picture"):
         await pictures.keep(await reported(link), PICTURE)
     assert await pictures.marks() == set()
+    with pytest.raises(CannotKeep, match="cannot be read"):
+        await pictures.files()
 
 
 async def test_a_file_that_cannot_be_finished_leaves_nothing(

@@ -68,6 +68,18 @@ def test_nothing_was_counted_yet(
     assert live_counts.read() == Counted()
 
 
+@pytest.mark.parametrize(
+    "begun", [b"", b"\xff\0\0\0", b"\x20\0\0\0\0\0\0\0\xff\xff\0\0"]
+)
+def test_a_file_that_is_only_begun_is_an_error_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    (tmp_path / "counter_1.db").write_bytes(begun)
+    with pytest.raises(OSError, match="not whole"):
+        live_counts.read()
+
+
 def test_the_bounds_are_those_that_are_measured_by() -> None:
     assert len(BOUNDS) == len(metrics.ANSWERED_S) + 1
     assert list(BOUNDS) == sorted(BOUNDS)
