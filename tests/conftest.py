@@ -20,6 +20,21 @@ hypothesis.settings.load_profile("pictor")
 collect_ignore = ["test_integration.py", "containers"]
 
 
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """What does not depend on the engine is tried under one of them (the mark ``one_engine``)."""
+    twice = [one for one in items if _needless(one)]
+    items[:] = [one for one in items if not _needless(one)]
+    config.hook.pytest_deselected(items=twice)
+
+
+def _needless(item: pytest.Item) -> bool:
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    once = item.get_closest_marker("one_engine") is not None
+    return once and params.get("system") == "tensorflow"
+
+
 @pytest.fixture(scope="session")
 def _server() -> Iterator[Server]:
     with Server() as server:

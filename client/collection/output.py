@@ -5,12 +5,13 @@ never meets half a file, and what was there stays until then.
 """
 
 import csv
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
+
+import msgspec
 
 from client.collection import whole
 from client.collection.records import Row, shown
@@ -21,7 +22,7 @@ ROWS_AT_ONCE: Final = 5_000  # of a Parquet row group
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Record = dict[str, str | int | float | None]
-Write = Callable[[Record], None]
+Write = Callable[[Record], object]
 Extra = Callable[[Row], Mapping[str, str | float | None]]
 
 
@@ -135,12 +136,10 @@ def _harmless(value: Any) -> Any:
 
 @contextmanager
 def _lines(path: Path, names: list[str]) -> Iterator[Write]:
-    def add(file: IO[str], made: Record) -> None:
-        full = {name: made.get(name) for name in names}
-        file.write(json.dumps(full, ensure_ascii=False) + "\n")
-
-    with path.open("w", encoding="utf-8") as file:
-        yield lambda made: add(file, made)
+    empty = dict.fromkeys(names)
+    encode = msgspec.json.Encoder().encode
+    with path.open("wb") as file:
+        yield lambda made: file.write(encode(empty | made) + b"\n")
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import pytest
 from tests.support.load import small
 from tests.support.system import ROOT, System
 
+pytestmark = pytest.mark.one_engine
+
 PROGRAMS = re.findall(
     r"^```python\n(.*?)^```", (ROOT / "docs/client.md").read_text(), re.S | re.M
 )

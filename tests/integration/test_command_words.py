@@ -16,6 +16,8 @@ from tests.support.pictures import distinct, photograph
 from tests.support.reports import classified, reported
 from tests.support.system import ROOT, System, environment, with_model
 
+pytestmark = pytest.mark.one_engine
+
 COFFEE = photograph("coffee.png")
 
 

@@ -14,6 +14,8 @@ from tests.support.pictures import distinct, photograph
 from tests.support.reports import classified, line, problem, reported
 from tests.support.system import System
 
+pytestmark = pytest.mark.one_engine
+
 COFFEE = photograph("coffee.png")
 NOT_ONE = f"1-0-{'0' * 32}"
 

@@ -17,6 +17,8 @@ from tests.support.events import Sample, watching
 from tests.support.pictures import distinct, photograph
 from tests.support.system import System, metric, with_model
 
+pytestmark = pytest.mark.one_engine
+
 COFFEE = photograph("coffee.png")
 PICTURES = 24
 AT_ONCE = 4
