@@ -22,6 +22,7 @@ async def outcomes(
         raise ValueError("at least one at a time")
     source = _each(given)
     running: set[asyncio.Task[Made]] = set()
+    ended: asyncio.Queue[asyncio.Task[Made]] = asyncio.Queue()
     more = True
     try:
         while more or running:
@@ -31,13 +32,13 @@ async def outcomes(
                 except StopAsyncIteration:
                     more = False
                 else:
-                    running.add(asyncio.ensure_future(work(item)))
+                    task = asyncio.ensure_future(work(item))
+                    task.add_done_callback(ended.put_nowait)
+                    running.add(task)
             if running:
-                done, running = await asyncio.wait(
-                    running, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
-                    yield task.result()
+                task = await ended.get()
+                running.discard(task)
+                yield task.result()
     finally:
         for task in running:
             task.cancel()

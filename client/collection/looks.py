@@ -72,9 +72,11 @@ def looks_of(pixels: "NDArray[np.uint8]") -> int | None:
 
     height, width = (side // SIDE * SIDE for side in pixels.shape[:2])
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    green = pixels[top : top + height, left : left + width, 1]
-    cells = green.reshape(SIDE, height // SIDE, SIDE, width // SIDE)
-    return _hash(cells.mean((1, 3), dtype=np.float32))
+    rows = pixels[top : top + height].reshape(SIDE, height // SIDE, -1)
+    # All three colours, since neighbours in memory are summed ten times as fast as every third.
+    green = rows.sum(1, dtype=np.uint32)[:, 1::3][:, left : left + width]
+    cells = green.reshape(SIDE, SIDE, width // SIDE).sum(2, dtype=np.float32)
+    return _hash(cells * (SIDE * SIDE / (height * width)))
 
 
 def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -92,7 +94,8 @@ def _hash(values: "NDArray[np.float32]") -> int | None:
         return None
     basis = _basis()
     low = (basis @ values @ basis.T).ravel()
-    bits = np.packbits(low > np.median(low[1:]))  # the first is the mean brightness
+    median = np.sort(low[1:])[len(low) // 2 - 1]  # the first is the mean brightness
+    bits = np.packbits(low > median)
     return int.from_bytes(bits.tobytes(), "big", signed=True)
 
 

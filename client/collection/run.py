@@ -7,7 +7,7 @@ once. What has ended is committed every half second: that much is done again aft
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,9 +18,8 @@ from client.collection.records import Row
 from client.errors import Unreadable
 
 COMMIT_S: Final = 0.5
-AT_ONCE: Final = (
-    64  # rows read from the ledger, and files from the disk, ahead of those who classify
-)
+AT_ONCE: Final = 64  # rows read from the ledger
+READ_AT_ONCE: Final = 4  # files read from the disk, ahead of those who classify
 
 
 @dataclass
@@ -68,30 +67,38 @@ class Run:
         after = 0
         while rows := self.ledger.left(after, AT_ONCE):
             after = rows[-1].number
-            for row in rows:
+            for first in range(0, len(rows), READ_AT_ONCE):
                 if self.stop.is_set():
                     return
-                picture = await self._read(row)
-                if picture is not None and not self._known(picture):
-                    yield picture
-                self._commit_in_time()
+                together = rows[first : first + READ_AT_ONCE]
+                for read in await asyncio.to_thread(self._read, together):
+                    picture = self._readable(read)
+                    if picture is not None and not self._known(picture):
+                        yield picture
+                    self._commit_in_time()
 
-    async def _read(self, row: Row) -> Picture | None:
-        """A file's bytes, or None where it has failed."""
-        try:
-            picture = await asyncio.to_thread(self._picture, row)
-        except TooLarge as error:
-            self._fail(row.number, Failed("too-large", str(error)))
-            return None
-        except Unreadable as error:
-            self._fail(row.number, Failed("unreadable", str(error)))
-            return None
-        self.tally.bytes += len(picture.data)
-        return picture
+    def _read(self, rows: Sequence[Row]) -> list[Picture | tuple[int, Failed]]:
+        """Some files' bytes; in a thread, since a disk may be slow."""
+        found: list[Picture | tuple[int, Failed]] = []
+        for row in rows:
+            try:
+                data = self.reader.read(row.path)
+            except TooLarge as error:
+                found.append((row.number, Failed("too-large", str(error))))
+            except Unreadable as error:
+                found.append((row.number, Failed("unreadable", str(error))))
+            else:
+                digest = hashlib.sha256(data).digest()
+                found.append(Picture(row.number, digest, data))
+        return found
 
-    def _picture(self, row: Row) -> Picture:
-        data = self.reader.read(row.path)
-        return Picture(row.number, hashlib.sha256(data).digest(), data)
+    def _readable(self, read: Picture | tuple[int, Failed]) -> Picture | None:
+        """A file's bytes, or None where it has failed, which is written down."""
+        if isinstance(read, Picture):
+            self.tally.bytes += len(read.data)
+            return read
+        self._fail(*read)
+        return None
 
     def _known(self, picture: Picture) -> bool:
         """Whether nobody needs to classify it: its bytes are known, or on their way."""

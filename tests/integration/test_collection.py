@@ -22,6 +22,7 @@ from tests.support.system import ROOT, System, environment, free_port, with_mode
 
 NAMES = tuple(EXPECTED)
 PATIENCE_S = 60
+FILES = 480  # so many that three kills come before the last
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ def test_killed_at_three_moments_it_goes_on_where_it_stopped(
     tmp_path: Path, way: list[str], models: Path
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out.jsonl"
-    fill(folder, 240)
+    fill(folder, FILES)
     line = ("classify", folder, "--out", out, "--json", "--concurrency", 4, *way)
     kills = 0
     for _ in range(3):
@@ -161,13 +162,13 @@ def test_killed_at_three_moments_it_goes_on_where_it_stopped(
     assert code == 0, err
     assert kills == 3
     summary = json.loads(told)
-    assert summary["done"] == 240
-    assert 0 < summary["found_done"] < 240
-    assert summary["classified"] == 240 - summary["found_done"]
+    assert summary["done"] == FILES
+    assert 0 < summary["found_done"] < FILES
+    assert summary["classified"] == FILES - summary["found_done"]
     check_whole(out, folder)
     code, told, _ = finished(command("status", out, "--json", data_dir=models))
     assert code == 0
-    assert json.loads(told) == {"left": 0, "done": 240, "failed": 0, "duplicates": 0}
+    assert json.loads(told) == {"left": 0, "done": FILES, "failed": 0, "duplicates": 0}
 
 
 def test_interrupted_it_ends_in_order_and_goes_on(
