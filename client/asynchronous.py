@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 
 import aiohttp
 
+from client.addresses import address
 from client.answers import Answer, Outcome
-from client.errors import BadAddress, ClientError, Unreadable
+from client.errors import ClientError, Unreadable
 from client.many import outcomes
 from client.patience import Gate, Patience
 from client.request import Request
@@ -45,13 +47,16 @@ class Client:
             key: an API key with the scope ``classify``, where Pictor wants one.
             connections: at most, to the server.
         """
-        if not url.startswith(("http://", "https://")):
-            raise BadAddress(f"{url} is no address; it begins with http:// or https://")
-        self.url = url.rstrip("/")
+        self.url = address(url, key)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._connections = connections
         self._gate = Gate()
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Why the server has not answered the last request; empty where it has."""
+        return self._gate.trouble
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -114,7 +119,7 @@ class Client:
         top_k: int = 5,
         lane: Lane = "bulk",
         patience_s: float | None = None,
-    ) -> AsyncIterator[Outcome[Given]]:
+    ) -> AsyncGenerator[Outcome[Given], None]:
         """Classifies any number of pictures; outcomes come as they end, in no order.
 
         No more than `concurrency` are held at a time: the next picture is taken from `pictures` when
@@ -137,8 +142,9 @@ class Client:
                 return Outcome(picture, error=error)
             return Outcome(picture, answer)
 
-        async for outcome in outcomes(one, pictures, concurrency):
-            yield outcome
+        async with aclosing(outcomes(one, pictures, concurrency)) as source:
+            async for outcome in source:
+                yield outcome
 
 
 async def _read(path: Path) -> bytes:

@@ -1,7 +1,6 @@
 """What else a Pictor is asked for, beside classifying: one question, one answer, nothing tried again."""
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
@@ -9,9 +8,10 @@ from typing import Final, TypeVar
 import aiohttp
 import msgspec
 
+from client.addresses import address
 from client.collection import whole
 from client.errors import BadAnswer, ClientError, Refused
-from client.request import refused
+from client.request import UNKNOWN, reason, refused
 
 CONNECT_S: Final = 5.0
 SILENCE_S: Final = 60.0  # without a byte from the server a connection counts as broken
@@ -47,7 +47,8 @@ async def get(
     Raises:
         Away: there is no answer.
         Refused: the server says no.
-        BadAnswer: no Pictor answers there, or `url` is no address.
+        BadAnswer: no Pictor answers there.
+        BadAddress: `url` is no address.
     """
     async with _asked(url, path, key, query or {}) as response:
         body = await response.read()
@@ -68,7 +69,7 @@ async def download(url: str, path: str, to: Path, *, key: str = "") -> int:
         Its bytes.
 
     Raises:
-        Away, Refused, BadAnswer: as for `get`.
+        Away, Refused, BadAddress: as for `get`.
         ClientError: the file cannot be written.
     """
     async with _asked(url, path, key, {}) as response:
@@ -93,40 +94,23 @@ async def _asked(
     url: str, path: str, key: str, query: Mapping[str, str]
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """The answer to a GET; what goes wrong on the way becomes an error of ours."""
-    if not url.startswith(("http://", "https://")):
-        raise BadAnswer(f"{url} is no address; it begins with http:// or https://")
+    url = address(url, key)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     waiting = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=SILENCE_S)
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=waiting) as session,
             # A key is for this server, not for another that it points at.
-            session.get(
-                url.rstrip("/") + path, params=query, allow_redirects=False
-            ) as response,
+            session.get(url + path, params=query, allow_redirects=False) as response,
         ):
             yield response
-    except aiohttp.InvalidURL:
-        raise BadAnswer(
-            f"{url} is no address; it looks like http://127.0.0.1:8000"
-        ) from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Away(f"no answer from {url}: {_reason(error)}") from error
+        raise Away(f"no answer from {url}: {reason(error)}") from error
 
 
 def _no(response: aiohttp.ClientResponse, body: bytes) -> Refused:
     """A refusal; what a browser opens as well is refused in plain words."""
     if response.content_type == "text/plain":
         words = body.decode("utf-8", "replace")[:LONGEST_WORDS].strip()
-        return Refused(response.status, "unknown", words)
+        return Refused(response.status, UNKNOWN, words)
     return refused(response.status, body)
-
-
-def _reason(error: Exception) -> str:
-    """In words of the system where it has some; a timeout has none."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        if cause.errno and cause.errno > 0:
-            return os.strerror(cause.errno)
-        return cause.strerror or str(cause)  # of names that nobody knows
-    return str(error) or "it takes too long"

@@ -1,7 +1,7 @@
 """Many at a time, and no more than that: tasks over an iterable of any length, with back-pressure."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 Given = TypeVar("Given")
@@ -12,7 +12,7 @@ async def outcomes(
     work: Callable[[Given], Awaitable[Made]],
     given: Iterable[Given] | AsyncIterable[Given],
     most: int,
-) -> AsyncIterator[Made]:
+) -> AsyncGenerator[Made, None]:
     """What `work` makes of each, as it ends; at most so many are under way or not yet taken.
 
     Whatever `work`, or the iterable, raises ends all the rest and is raised here. Who stops iterating
@@ -43,9 +43,12 @@ async def outcomes(
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await source.aclose()
 
 
-async def _each(given: Iterable[Given] | AsyncIterable[Given]) -> AsyncIterator[Given]:
+async def _each(
+    given: Iterable[Given] | AsyncIterable[Given],
+) -> AsyncGenerator[Given, None]:
     """An iterable of either kind; one that is not async may read a disk, so others have their turn."""
     if isinstance(given, AsyncIterable):
         async for item in given:

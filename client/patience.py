@@ -17,6 +17,7 @@ from client.errors import PatienceOver
 FIRST_S: Final = 0.2
 LONGEST_S: Final = 5.0
 LONGEST_ASKED_S: Final = 60.0  # of a Retry-After
+LEAST_ASKED_S: Final = 0.05  # of one that says: at once
 
 
 def backoff_s(failures: int) -> float:
@@ -31,13 +32,22 @@ def asked_s(retry_after: str | None, otherwise: float) -> float:
         seconds = float(retry_after or "")
     except ValueError:
         return otherwise
-    return otherwise if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_ASKED_S)
+    return (
+        otherwise
+        if math.isnan(seconds)
+        else min(max(seconds, LEAST_ASKED_S), LONGEST_ASKED_S)
+    )
 
 
 @dataclass
 class Gate:
-    """Closed until a time; one a client."""
+    """Closed until a time; one a client.
 
+    Attributes:
+        trouble: why the server has not answered the last request; empty where it has.
+    """
+
+    trouble: str = ""
     _until: float = -math.inf
 
     def close_for(self, seconds: float) -> None:

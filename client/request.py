@@ -5,6 +5,8 @@ over any connection, and the picture is sent again only if the server no longer 
 """
 
 import asyncio
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,14 +15,16 @@ import aiohttp
 import msgspec
 
 from client.answers import Answer
-from client.errors import BadAnswer, Refused
+from client.errors import BadAnswer, ClientError, Refused
 from client.patience import Gate, Patience
 
 PASSING: Final = frozenset(
     {408, 429, 500, 502, 503, 504}
 )  # they may pass by themselves
 KIND: Final = {"Content-Type": "application/octet-stream"}
+UNKNOWN: Final = "unknown"  # the code of a refusal that is not in Pictor's words
 GONE: Final = "the server no longer knows the request"
+LARGEST: Final = 10_000_000  # bytes of an answer
 
 _answer: Final = msgspec.json.Decoder(Answer)
 
@@ -68,12 +72,15 @@ class Request:
         """Sends it and waits; raises as `client.Client.classify` does."""
         location = ""  # where its result will be, once the server has said so
         while True:
-            await self.gate.passed()
             try:
-                heard = await self._ask(location)
+                heard = await self._in_time(location, patience.left_s())
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise BadAnswer(f"{self.url} is not trusted: {error}") from error
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                await asyncio.sleep(patience.after(str(error) or type(error).__name__))
+                self.gate.trouble = reason(error)
+                await asyncio.sleep(patience.after(self.gate.trouble))
                 continue
+            self.gate.trouble = ""
             retry_after = heard.headers.get("Retry-After")
             if heard.status == 200:
                 return _read_answer(heard.body)
@@ -86,27 +93,50 @@ class Request:
                 location = ""
                 await asyncio.sleep(patience.after(GONE))
             elif heard.status in PASSING:
-                wait_s = patience.after(
-                    refused(heard.status, heard.body).detail, retry_after
-                )
+                why = refused(heard.status, heard.body).detail
+                if heard.status != 429:  # a full queue is nothing out of the ordinary
+                    self.gate.trouble = why
+                wait_s = patience.after(why, retry_after)
                 if not location:  # asking for a result adds nothing to a queue
                     self.gate.close_for(wait_s)
                 await asyncio.sleep(wait_s)
             else:
-                raise refused(heard.status, heard.body)
+                raise self._no(heard)
+
+    def _no(self, heard: _Heard) -> ClientError:
+        if 300 <= heard.status < 400:  # pictures and key go nowhere else
+            there = heard.headers.get("Location", "another address")
+            return BadAnswer(f"{self.url} points at {there}; give the right address")
+        return refused(heard.status, heard.body)
+
+    async def _in_time(self, location: str, seconds: float) -> _Heard:
+        """An answer within so many seconds, or TimeoutError."""
+        async with asyncio.timeout(None if math.isinf(seconds) else seconds):
+            await self.gate.passed()
+            return await self._ask(location)
 
     async def _ask(self, location: str) -> _Heard:
         if location:
-            asking = self.session.get(f"{self.url}{location}")
+            asking = self.session.get(f"{self.url}{location}", allow_redirects=False)
         else:
             asking = self.session.post(
                 f"{self.url}/v1/classify",
                 params=self.query,
                 data=self.picture,
                 headers=KIND,
+                allow_redirects=False,
             )
         async with asking as response:
-            return _Heard(response.status, response.headers, await response.read())
+            return _Heard(response.status, response.headers, await _body(response))
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST:
+            raise BadAnswer(f"an answer of more than {LARGEST / 1e6:g} MB")
+    return bytes(body)
 
 
 def _read_answer(body: bytes) -> Answer:
@@ -130,5 +160,17 @@ def refused(status: int, body: bytes) -> Refused:
     try:
         said = _problem.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return Refused(status, "unknown", f"The server answers {status}.")
-    return Refused(status, said.type, said.detail or said.title, said.request_id)
+        return Refused(status, UNKNOWN, f"The server answers {status}.")
+    return Refused(
+        status, said.type, said.detail or said.title or said.type, said.request_id
+    )
+
+
+def reason(error: Exception) -> str:
+    """Why there is no answer, in words of the system where it has some; a timeout has none."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        if cause.errno and cause.errno > 0:
+            return os.strerror(cause.errno)
+        return cause.strerror or str(cause)  # of names that nobody knows
+    return str(error) or "it takes too long"

@@ -1,8 +1,9 @@
 """The client for programs without asyncio: the same, on an event loop in a thread of its own."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -48,12 +49,21 @@ class SyncClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._run(self._client.__aexit__(kind, error, trace))
+        self._run(self._ended())
         if (loop := self._loop) is not None:
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
         self._loop = None
+
+    async def _ended(self) -> None:
+        """What is still under way ends; then the connections."""
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
+        await self._client.__aexit__(None, None, None)
 
     def classify(
         self,
@@ -98,7 +108,8 @@ class SyncClient:
                 except StopAsyncIteration:
                     return
         finally:
-            self._run(_close(source))
+            if self._loop is not None:  # otherwise it has ended with the client
+                self._run(_close(source))
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         if self._loop is None:
@@ -116,7 +127,6 @@ async def _next(source: AsyncIterator[Result]) -> Result:
     return await anext(source)
 
 
-async def _close(source: AsyncIterator[Any]) -> None:
-    close = getattr(source, "aclose", None)
-    if close is not None:
-        await close()
+async def _close(source: AsyncGenerator[Any, None]) -> None:
+    with contextlib.suppress(RuntimeError):  # it ends already: its wait was cancelled
+        await source.aclose()

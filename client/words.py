@@ -1,4 +1,4 @@
-"""Numbers for people."""
+"""Numbers and names for people."""
 
 from typing import Final
 
@@ -21,3 +21,8 @@ def size(count: float) -> str:
         count /= 1000
         step += 1
     return f"{count:.0f} {UNITS[step]}" if step == 0 else f"{count:.3g} {UNITS[step]}"
+
+
+def printable(text: str) -> str:
+    """A text in one line, with nothing in it that a terminal would obey."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)

@@ -1,6 +1,6 @@
 """What a run needs of those who classify: `client.collection.remote` and `client.collection.local`."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Protocol
 
 import msgspec
@@ -41,11 +41,15 @@ class Answerer(Protocol):
 
     Attributes:
         model_digest: of the model that answers, once it is known; empty before.
+        trouble: what it waits for that may never come, such as a server that is away; empty: nothing.
     """
 
     model_digest: str
 
-    def classify(self, pictures: AsyncIterable[Picture]) -> AsyncIterator[Ended]:
+    @property
+    def trouble(self) -> str: ...
+
+    def classify(self, pictures: AsyncIterable[Picture]) -> AsyncGenerator[Ended, None]:
         """Classifies pictures as they come, a bounded number at a time; ends come in no order.
 
         Raises:

@@ -5,9 +5,12 @@ a name. What an archive says of its entries is not believed: sizes are counted w
 """
 
 import contextlib
+import lzma
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, Protocol, Self
@@ -29,6 +32,10 @@ ENDINGS: Final = (
 MOST_ENTRIES: Final = 1_000_000
 MOST_RATIO: Final = 200  # of real pictures, which are compressed already, it is about 1
 SMALL: Final = 1_000_000  # bytes; below this a high ratio does no harm
+MOST_NAME: Final = (
+    1_000_000  # bytes of what a tar says about an entry, such as a long name
+)
+READ_ANYWAY: Final = 100_000_000  # bytes, however small a tar is
 _ENCRYPTED: Final = 0x1  # zip's general purpose bit 0 (APPNOTE.TXT, 4.4.4)
 
 LINK: Final = "It is a link; add the file that it names itself."
@@ -53,6 +60,9 @@ class Archive(Protocol):
 
     def open(self, name: str) -> IO[bytes]:
         """An entry's bytes; raises KeyError where it has none of this name."""
+
+    def failed(self) -> None:
+        """An entry could not be read: the others may still be."""
 
     def close(self) -> None:
         """Closes it."""
@@ -108,7 +118,8 @@ def opened(path: Path) -> Archive:
 
 BROKEN: Final = (
     *(zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError),
-    *(NotImplementedError, RuntimeError, KeyError),
+    *(NotImplementedError, RuntimeError, KeyError, MemoryError),
+    *(zlib.error, lzma.LZMAError, struct.error, OverflowError, IndexError),
 )
 
 
@@ -135,19 +146,35 @@ class _Zip:
     def open(self, name: str) -> IO[bytes]:
         return self._zip.open(name)
 
+    def failed(self) -> None:
+        """Each entry is read by itself."""
+
     def close(self) -> None:
         self._zip.close()
 
 
 class _Entry(tarfile.TarInfo):
-    """An entry's head; where a file ends without the mark of its end, others may be missing."""
+    """An entry's head; where one cannot be read, those behind it are not known."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """As `tarfile.TarInfo.frombuf`, which takes such a file for a whole one."""
+        """As `tarfile.TarInfo.frombuf`; what that takes for the end, or reads whatever it costs, is an error."""
         if len(buf) < tarfile.BLOCKSIZE:
             raise tarfile.ReadError("it is cut off")
-        return super().frombuf(buf, encoding, errors)
+        try:
+            made = super().frombuf(buf, encoding, errors)
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"it is damaged ({error})") from error
+        if made.type in _ABOUT and made.size > MOST_NAME:
+            raise tarfile.ReadError("an entry's name is too long")
+        return made
+
+
+# Kinds of heads whose bytes are read into memory to be understood.
+_ABOUT: Final = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 
 
 class _Tar:
@@ -155,11 +182,19 @@ class _Tar:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._most = max(READ_ANYWAY, MOST_RATIO * path.stat().st_size)
         self._begin()
 
     def _begin(self) -> None:
         self._tar = tarfile.open(self._path, "r|*", tarinfo=_Entry)  # noqa: SIM115
-        self._ahead: Iterator[tarfile.TarInfo] = iter(self._tar)
+        self._ahead = self._forwards()
+
+    def _forwards(self) -> Iterator[tarfile.TarInfo]:
+        while (entry := self._tar.next()) is not None:
+            self._tar.members.clear()  # type: ignore[attr-defined] # or all would be kept
+            if self._tar.offset > self._most:  # where the next one would begin
+                raise Unusable(BOMB)
+            yield entry
 
     def entries(self) -> Iterator[tuple[str, int, str]]:
         for entry in self._ahead:
@@ -187,6 +222,9 @@ class _Tar:
             if entry.name == name and entry.isfile():
                 return self._tar.extractfile(entry)
         return None
+
+    def failed(self) -> None:
+        self._ahead = iter(())  # the next one is looked for from the beginning
 
     def close(self) -> None:
         self._tar.close()

@@ -30,7 +30,7 @@ class Ledger(Database):
         left = done = 0
         for file in files:
             known = self._db.execute(
-                "SELECT id, size, mtime_ns, status FROM files WHERE path = ?",
+                "SELECT id, size, mtime_ns, code = 'refused-entry', status FROM files WHERE path = ?",
                 (file.path,),
             ).fetchone()
             status = FAILED if file.refused else LEFT
@@ -46,7 +46,7 @@ class Ledger(Database):
                         file.refused,
                     ),
                 )
-            elif (file.size, file.mtime_ns) != known[1:3]:
+            elif (file.size, file.mtime_ns, bool(file.refused)) != known[1:4]:
                 self._forget(known[0])
                 self._db.execute(
                     "UPDATE files SET size = ?, mtime_ns = ?, status = ?, code = ?, reason = ?"
@@ -54,7 +54,7 @@ class Ledger(Database):
                     (*(file.size, file.mtime_ns), status, code, file.refused, known[0]),
                 )
             else:
-                status = known[3]
+                status = known[4]
             left += status == LEFT
             done += status == DONE
         return left, done
@@ -79,7 +79,14 @@ class Ledger(Database):
             )
 
     def retry_failed(self) -> int:
-        """Files that failed are left to do again, but for those refused; how many."""
+        """Files that failed are left to do again, but for those refused; how many.
+
+        Names behind which there was nothing that could be read, not even an archive's list, are
+        forgotten: those that are given again are looked for again.
+        """
+        self._db.execute(
+            "DELETE FROM files WHERE code = 'refused-entry' AND size = 0 AND mtime_ns = 0"
+        )
         return self._db.execute(
             "UPDATE files SET status = ?, code = '', reason = ''"
             " WHERE status = ? AND code != 'refused-entry'",

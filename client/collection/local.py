@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from client.collection.answering import Ended, Failed, Picture
+from client.collection.local_model import NOT_INSTALLED
 from client.collection.records import Content
 from client.errors import ClientError
 from client.many import outcomes
@@ -25,6 +28,7 @@ IN_HAND: Final = (
 )
 START_S: Final = 120.0  # on a busy machine
 STOP_S: Final = 10.0
+DIED: Final = "a process that classifies has died"
 
 
 class LocalError(ClientError):
@@ -46,17 +50,22 @@ class _Child:
 
         assert self.process.stdout is not None
         results = msgspec.msgpack.Decoder(Result)
+        if (message := await read(self.process.stdout)) is not None:
+            ready = msgspec.msgpack.decode(message, type=Ready)
+            if not self.ready.done():  # nobody waits any more
+                self.ready.set_result(ready)
         while (message := await read(self.process.stdout)) is not None:
-            if not self.ready.done():
-                self.ready.set_result(msgspec.msgpack.decode(message, type=Ready))
-                continue
             result = results.decode(message)
-            self.waiting.pop(result.number).set_result(result)
-        died = LocalError("a process that classifies has died")
+            future = self.waiting.pop(result.number)
+            if not future.done():
+                future.set_result(result)
+        died = LocalError(_death(await self.process.wait()))
         if not self.ready.done():
             self.ready.set_exception(died)
+            self.ready.exception()  # of several that die one is told
         for future in self.waiting.values():
-            future.set_exception(died)
+            if not future.done():
+                future.set_exception(died)
         self.waiting.clear()
 
 
@@ -66,7 +75,10 @@ class Local:
     Attributes:
         model: its name.
         model_digest: known once it has been entered.
+        trouble: never any; what goes wrong ends it.
     """
+
+    trouble = ""
 
     def __init__(self, settings: Settings, *, top_k: int) -> None:
         """Nothing is started yet.
@@ -139,11 +151,14 @@ class Local:
                 await child.listening
         self._children.clear()
 
-    async def classify(self, pictures: AsyncIterable[Picture]) -> AsyncIterator[Ended]:
+    async def classify(
+        self, pictures: AsyncIterable[Picture]
+    ) -> AsyncGenerator[Ended, None]:
         """As `Answerer.classify`; raises LocalError where a process dies."""
         at_once = IN_HAND * len(self._children)
-        async for ended in outcomes(self._one, pictures, at_once):
-            yield ended
+        async with aclosing(outcomes(self._one, pictures, at_once)) as source:
+            async for ended in source:
+                yield ended
 
     async def _one(self, picture: Picture) -> Ended:
         from client.collection.local_process import Task, framed
@@ -157,7 +172,7 @@ class Local:
             stdin.write(framed(Task(picture.number, picture.data)))
             await stdin.drain()
         except ConnectionError as error:
-            raise LocalError("a process that classifies has died") from error
+            raise LocalError(DIED) from error
         result = await future
         return Ended(picture.number, picture.digest, self._outcome(picture, result))
 
@@ -175,6 +190,15 @@ class Local:
         )
 
 
+def _death(code: int) -> str:
+    """How a process has ended, for people."""
+    if code == -signal.SIGKILL:
+        return f"{DIED}: it was killed, perhaps because memory was short"
+    return (
+        f"{DIED}: {signal.Signals(-code).name if code < 0 else f'exit status {code}'}"
+    )
+
+
 def _prepared(settings: Settings) -> tuple[Settings, int, int]:
     """The settings of each process, how many there are, and their engines' threads.
 
@@ -182,9 +206,12 @@ def _prepared(settings: Settings) -> tuple[Settings, int, int]:
     """
     import subprocess
 
-    from inference import layout
-    from inference.engine import choose, gpu
-    from inference.models import catalogue, conversion
+    try:
+        from inference import layout
+        from inference.engine import choose, gpu
+        from inference.models import catalogue, conversion
+    except ImportError as error:
+        raise StartError(f"{NOT_INSTALLED} ({error})") from None
 
     spec = catalogue.resolve(settings.model, settings.data_path)
     kind = choose(settings.engine)

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from client.answers import Prediction
 from client.collection.looks import looks_of
 from common import logs
+from common.errors import StartError
 from common.parent import end_with_parent
 from common.settings import Settings
 from inference.batcher import Cost
@@ -177,17 +178,27 @@ async def _batch(tasks: "asyncio.Queue[Task | None]") -> tuple[list[Task], bool]
     return batch, True
 
 
-async def _main() -> None:
+def _own_output() -> IO[bytes]:
+    """Where messages go out; what libraries print goes to stderr, or it would lie between them."""
+    out = os.fdopen(os.dup(1), "wb", 0)
+    os.dup2(2, 1)
+    return out
+
+
+async def _main(out: IO[bytes]) -> None:
     loop = asyncio.get_running_loop()
     incoming = asyncio.StreamReader(limit=1 << 22)
     await loop.connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(incoming), sys.stdin
     )
     transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, sys.stdout
+        asyncio.streams.FlowControlMixin, out
     )
     outgoing = asyncio.StreamWriter(transport, protocol, None, loop)
-    start = msgspec.msgpack.decode(await read(incoming) or b"", type=Start)
+    first = await read(incoming)
+    if first is None:  # the parent has given up
+        return
+    start = msgspec.msgpack.decode(first, type=Start)
     parts = open_parts(start.settings, start.threads)
     warm_up(parts.engine, parts.spec.preprocessing, Cost(), parts.max_batch)
     await parts.decoder.start()
@@ -207,7 +218,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to hear
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logs.set_up("local", "warning")
-    asyncio.run(_main())
+    try:
+        asyncio.run(_main(_own_output()))
+    except StartError as error:
+        sys.exit(f"pictor: {error}")
 
 
 if __name__ == "__main__":

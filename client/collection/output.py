@@ -49,6 +49,8 @@ def check(out: Path) -> None:
         raise OutputError(
             f"{out.name} ends in none of {', '.join(WRITERS)}: that says what kind of file to write"
         )
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; choose another name")
     if not out.parent.is_dir():
         raise OutputError(f"there is no folder {out.parent}; make it first")
     if not os.access(out.parent, os.W_OK):

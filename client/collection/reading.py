@@ -45,8 +45,9 @@ class Reader:
                 f"It cannot be read: {error.strerror or error}."
             ) from error
         except archives.BROKEN as error:
-            self._close()
-            raise Unreadable(f"The archive is damaged here: {error}.") from error
+            if self._archive is not None:
+                self._archive.failed()
+            raise Unreadable(f"The archive is damaged here: {_told(error)}.") from error
 
     def _bounded(self, file: IO[bytes]) -> bytes:
         """All bytes; where there are too many, no more are held than show it."""
@@ -80,3 +81,8 @@ class Reader:
         trace: TracebackType | None,
     ) -> None:
         self._close()
+
+
+def _told(error: Exception) -> str:
+    """Some of these say nothing."""
+    return str(error).rstrip(".") or type(error).__name__

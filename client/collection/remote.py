@@ -1,7 +1,8 @@
 """Pictures to a running Pictor, through its bulk lane."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,10 +13,12 @@ from client.collection.looks import looks
 from client.collection.records import Content
 from client.errors import Refused
 from client.many import outcomes
+from client.request import UNKNOWN
 
 CALLER: Final = frozenset(
     {401, 403, 404}
 )  # refusals that have nothing to do with the picture
+TOO_LARGE: Final = 413  # that of a proxy before a Pictor is about the picture
 
 
 class Remote:
@@ -51,10 +54,18 @@ class Remote:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def classify(self, pictures: AsyncIterable[Picture]) -> AsyncIterator[Ended]:
-        """As `Answerer.classify`; raises PatienceOver, and Refused where the caller is."""
-        async for ended in outcomes(self._one, pictures, self._concurrency):
-            yield ended
+    async def classify(
+        self, pictures: AsyncIterable[Picture]
+    ) -> AsyncGenerator[Ended, None]:
+        """As `Answerer.classify`; raises PatienceOver, Refused where the caller is, and BadAnswer."""
+        async with aclosing(outcomes(self._one, pictures, self._concurrency)) as source:
+            async for ended in source:
+                yield ended
+
+    @property
+    def trouble(self) -> str:
+        """As `Answerer.trouble`."""
+        return self._client.trouble
 
     async def _one(self, picture: Picture) -> Ended:
         try:
@@ -65,7 +76,9 @@ class Remote:
                 patience_s=self._patience_s,
             )
         except Refused as error:
-            if error.status in CALLER:
+            if error.status in CALLER or (
+                error.code == UNKNOWN and error.status != TOO_LARGE
+            ):
                 raise
             return _ended(picture, Failed(error.code, error.detail))
         self.model_digest = answer.model_digest

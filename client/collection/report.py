@@ -117,7 +117,7 @@ def write(out: Path, ledger: Ledger, to: Path, thumbnails: int) -> Facts:
     pictures = report_thumbnails.made(facts.pictures(thumbnails // 2), thumbnails)
     stream = page.stream(
         facts=facts,
-        name=out.name,
+        name=shown(os.fsencode(out.name)),
         when=datetime.now(UTC),
         thumbnails=pictures,
         boxes=thumbnails > 0,

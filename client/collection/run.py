@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,9 +57,10 @@ class Run:
         """
         self._committed_at = time.monotonic()
         try:
-            async for ended in self.answerer.classify(self._pictures()):
-                self._write(ended)
-                self._commit_in_time()
+            async with aclosing(self.answerer.classify(self._pictures())) as source:
+                async for ended in source:
+                    self._write(ended)
+                    self._commit_in_time()
         finally:
             self.ledger.commit()
 

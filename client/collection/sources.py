@@ -20,7 +20,7 @@ class Sources:
     """Finds files; counts what it passes by.
 
     Attributes:
-        skipped: files in folders that are no pictures by name.
+        skipped: what lies in folders and is no picture by its name, and links to folders.
     """
 
     skipped: int = 0
@@ -32,9 +32,15 @@ class Sources:
         passed by. A name that is not there is a file that is refused: a row that says so.
         """
         for name in names:
+            if not os.path.lexists(name):
+                name = os.path.expanduser(name)  # noqa: PLW2901, PTH111
             # Without `..`, but with links as they are, which `resolve` would follow.
-            path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100
-            if not os.path.lexists(path) and glob.has_magic(name):
+            path = Path(os.path.abspath(name))  # noqa: PTH100
+            if "\0" in name:  # no file has it, and in a ledger it means an archive
+                yield _missing(
+                    Path(str(path).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+                )
+            elif not os.path.lexists(path) and glob.has_magic(name):
                 matches = sorted(glob.iglob(name, recursive=True))  # noqa: PTH207
                 yield from self.find(matches) if matches else [_missing(path)]
             else:
@@ -48,15 +54,27 @@ class Sources:
             return
         if stat.S_ISDIR(status.st_mode):
             yield from self._folder(path)
+        elif not stat.S_ISREG(status.st_mode):  # to open one may take for ever
+            yield _found(path, status, archives.DEVICE)
         elif archives.is_archive(path):
             yield from archives.find(path)
-        elif stat.S_ISREG(status.st_mode):
-            refused = pictures.other_by_name(path.name)
-            yield _found(path, status, refused)
         else:
-            yield _found(path, status, archives.DEVICE)
+            yield _found(path, status, pictures.other_by_name(path.name))
 
-    def _folder(self, folder: Path) -> Iterator[Found]:
+    def _folder(self, top: Path) -> Iterator[Found]:
+        """All files below a folder, however deep."""
+        stack = [self._within(top)]
+        while stack:
+            one = next(stack[-1], None)
+            if one is None:
+                stack.pop()
+            elif isinstance(one, Path):
+                stack.append(self._within(one))
+            else:
+                yield one
+
+    def _within(self, folder: Path) -> Iterator[Found | Path]:
+        """The files in a folder, and the folders, in order of names."""
         try:
             with os.scandir(folder) as entries:
                 ordered = sorted(entries, key=lambda one: os.fsencode(one.name))
@@ -67,14 +85,24 @@ class Sources:
             if entry.name.startswith(".") or entry.name in JUNK:
                 continue
             path = folder / entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._folder(path)
-            elif archives.is_archive(path) or pictures.by_name(entry.name):
+            if entry.is_symlink() and path.is_dir():
+                self.skipped += 1  # whatever it is called
+            elif entry.is_dir(follow_symlinks=False):
+                yield path
+            elif _is_taken(path):
                 yield from self._one(path)
-            elif refused := pictures.other_by_name(entry.name):
-                yield _found(path, entry.stat(follow_symlinks=False), refused)
             else:
                 self.skipped += 1
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether a file in a folder is one of the collection, be it refused."""
+    name = path.name
+    return (
+        archives.is_archive(path)
+        or pictures.by_name(name)
+        or bool(pictures.other_by_name(name))
+    )
 
 
 def _found(path: Path, status: os.stat_result, refused: str) -> Found:

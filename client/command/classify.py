@@ -1,6 +1,7 @@
 """``pictor classify``: files in, an output with a row for each."""
 
 import itertools
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ from client.errors import ClientError
 from common.errors import StartError
 
 FOUND_AT_ONCE: Final = 1000  # files, between two commits
+BETWEEN: Final = (b"\0", b"\r\n", b"\n")  # names on standard input
+PIECE_BYTES: Final = 64 * 1024  # of standard input; longer than any name
+TOP_K: Final = "top_k"  # the note of how many categories all answers have
 
 
 def classify(
@@ -109,15 +113,17 @@ def classify(
     )
     say = _nothing if quiet or as_json else _say
     try:
-        output.check(out)
+        _check(out, paths or [], [*(manifest or []), *filter(None, [taxonomy_file])])
         answerer = answerer_of(wanted)
         extra = _categories(taxonomy_file) if taxonomy_file else None
         with lock.held(lock_of(out)), Ledger(ledger_of(out)) as ledger:
             summary = Summary(out)
-            _find(ledger, [*(paths or []), *_listed(manifest or [])], summary)
             if retry_failed:
-                say(f"{ledger.retry_failed()} failed files are tried again")
+                say(f"{ledger.retry_failed():,} failed files are tried again")
+            _find(ledger, itertools.chain(_named(paths), _listed(manifest)), summary)
             say(summary.found())
+            if told := _mixed(ledger, top_k):
+                say(told)
             code, why = work(ledger, answerer, summary, shown=wanted.shown)
             summary.ended(ledger)
             output.write(out, ledger.rows(), top_k, extra)
@@ -152,17 +158,44 @@ def _nothing(text: str) -> None:
     """Says nothing."""
 
 
-def _listed(manifests: Sequence[Path]) -> Iterator[str]:
-    for manifest in manifests:
+def _check(out: Path, paths: Sequence[str], lists: Sequence[Path]) -> None:
+    """Raises OutputError where a run would end without its output, or write over what it reads."""
+    output.check(out)
+    for one in (*map(Path, paths), *lists):
+        if out.exists() and one.exists() and out.samefile(one):
+            raise output.OutputError(f"{out} is to be read; choose another --out")
+    if not (paths or lists or ledger_of(out).exists()):
+        raise output.OutputError("nothing to classify; name files, folders or archives")
+
+
+def _mixed(ledger: Ledger, top_k: int) -> str:
+    """What to say where earlier runs have asked for fewer categories."""
+    before = ledger.noted(TOP_K, int) if ledger.counts()["done"] else None
+    ledger.note(TOP_K, min(top_k, before or top_k))
+    if before is None or before >= top_k:
+        return ""
+    return (
+        f"What was done before has {before} categories a file. "
+        "For more of them begin anew, with another --out."
+    )
+
+
+def _named(paths: Sequence[str] | None) -> Iterator[str]:
+    for path in paths or ():
+        if path == "-":
+            yield from _standard_input()
+        else:
+            yield path
+
+
+def _listed(manifests: Sequence[Path] | None) -> Iterator[str]:
+    for manifest in manifests or ():
         yield from names(manifest)
 
 
-def _find(ledger: Ledger, paths: Sequence[str], summary: Summary) -> None:
-    """Takes the files in, so many at a time; names on standard input as they come."""
+def _find(ledger: Ledger, given: Iterable[str], summary: Summary) -> None:
+    """Takes the files in, so many at a time."""
     sources = Sources()
-    given = itertools.chain.from_iterable(
-        _standard_input() if path == "-" else [path] for path in paths
-    )
     found = sources.find(given)
     while chunk := list(itertools.islice(found, FOUND_AT_ONCE)):
         with ledger.together():
@@ -172,7 +205,12 @@ def _find(ledger: Ledger, paths: Sequence[str], summary: Summary) -> None:
     summary.skipped = sources.skipped
 
 
-def _standard_input() -> Iterable[str]:
-    """Names, a line each, or with zero bytes between (``find -print0``)."""
-    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    return filter(None, text.split("\0") if "\0" in text else text.splitlines())
+def _standard_input() -> Iterator[str]:
+    """Names, a line each, or with zero bytes between (``find -print0``); never all at once."""
+    rest = between = b""
+    while piece := sys.stdin.buffer.read(PIECE_BYTES):
+        between = between or next(one for one in BETWEEN if one in piece + b"\n")
+        *ended, rest = (rest + piece).split(between)
+        yield from map(os.fsdecode, filter(None, ended))
+    if rest:
+        yield os.fsdecode(rest)

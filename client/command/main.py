@@ -1,5 +1,9 @@
 """The command's entry: ``pictor``."""
 
+import io
+import sqlite3
+import sys
+
 import typer
 
 from client.command.classify import classify
@@ -9,6 +13,8 @@ from client.command.labels import labels
 from client.command.report import report
 from client.command.sort import sort, undo
 from client.command.status import status
+from client.command.terms import Exit
+from client.words import printable
 
 app = typer.Typer(
     name="pictor",
@@ -29,8 +35,15 @@ app.command()(undo)
 
 
 def main() -> None:
-    """Runs the command."""
-    app()
+    """Runs the command; what a disk or a ledger does not let it do is one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may be no text
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except (OSError, sqlite3.Error) as error:
+        print(f"pictor: it cannot go on: {printable(str(error))}.", file=sys.stderr)
+        sys.exit(Exit.CANNOT)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from client.collection.run import Tally
+from client.words import printable
 
 WINDOW_S: Final = 20.0  # over which the rate is taken
 
@@ -65,6 +66,11 @@ class Progress:
         left = in_words((self._total - ended) / rate) if rate else "–"
         told = f"{rate:.1f}/s, {left} left, {tally.failed} failed, {tally.reused} known already"
         self._bar.update(self._task, completed=ended, told=told)
+
+    def say(self, text: str) -> None:
+        """A line of its own, also where no bar is shown."""
+        line = printable(text)
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bar.start()

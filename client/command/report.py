@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from client.collection.ledger import Ledger
-from client.command.terms import Exit, Out, leave, ledger_of
+from client.command.terms import Exit, Out, leave, ledger_of, lock_of
 from client.errors import ClientError
 
 
@@ -36,6 +36,9 @@ def report(
     from client.words import size
 
     to = to or out.with_name(f"{out.stem}.report.html")
+    ours = (one for one in (out, ledger_of(out), lock_of(out)) if one.exists())
+    if to.exists() and any(to.samefile(one) for one in ours):
+        leave(Exit.CANNOT, f"{to} is the collection itself; choose another --to")
     try:
         with Ledger(ledger_of(out), new=False) as ledger:
             facts = write(out, ledger, to, thumbnails)

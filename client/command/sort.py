@@ -19,6 +19,7 @@ from client.collection.sorting import sort_done
 from client.collection.sorting_tally import EXAMPLES, Sorted, Undone
 from client.command.terms import Exit, Json, Out, leave, ledger_of, lock_of
 from client.errors import ClientError
+from client.words import printable
 
 FOLDERS: Final = 40  # told, the fullest first
 
@@ -221,6 +222,4 @@ def _counted(counts: Counter[str], most: int) -> Iterator[str]:
 
 def _line(path: bytes) -> str:
     """A path in one line, with nothing in it that a terminal would obey."""
-    return "".join(
-        one if one.isprintable() else f"\\x{ord(one):02x}" for one in shown(path)
-    )
+    return printable(shown(path))

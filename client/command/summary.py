@@ -1,5 +1,6 @@
 """What a run says at its end, in words or as JSON."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Final
 import msgspec
 
 from client.collection.ledger import Ledger
-from client.collection.records import Status
+from client.collection.records import Status, shown
 from client.collection.run import Tally
 from client.command.progress import in_words
+from client.words import printable
 
 SHOWN: Final = 10  # failed files
 
@@ -27,6 +29,7 @@ class Summary:
     tally: Tally = field(default_factory=Tally)
     counts: dict[Status, int] = field(default_factory=dict)
     duplicates: int = 0
+    models: int = 1
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def found(self) -> str:
@@ -61,13 +64,18 @@ class Summary:
         if counts["left"]:
             yield "The same command goes on from here."
         for path, reason in self.failures:
-            yield f"  {path}: {reason}"
+            yield printable(f"  {path}: {reason}")
         if counts["failed"] > len(self.failures):
             more = counts["failed"] - len(self.failures)
             yield f"  and {more:,} more; all are in {self.out}"
         if counts["failed"]:
             yield "Try the failed ones again with --retry-failed."
-        yield f"{self.out} has a row for each."
+        if self.models > 1:
+            yield (
+                f"The answers are of {self.models} models (column model_digest). "
+                "For those of one begin anew, with another --out."
+            )
+        yield f"{shown(os.fsencode(self.out))} has a row for each."
 
     def as_json(self) -> str:
         """The same for programs.
@@ -79,7 +87,7 @@ class Summary:
         """
         return msgspec.json.encode(
             {
-                "out": str(self.out),
+                "out": shown(os.fsencode(self.out)),
                 "found": self.files,
                 "found_done": self.found_done,
                 "skipped": self.skipped,

@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from client.words import printable
+
 
 class Exit(IntEnum):
     """What the command's exit status means."""
@@ -53,5 +55,5 @@ def lock_of(out: Path) -> Path:
 def leave(code: Exit, why: object = "") -> NoReturn:
     """Ends the command, with a line for people on stderr."""
     if why:
-        print(f"pictor: {why}", file=sys.stderr)
+        print(f"pictor: {printable(str(why))}", file=sys.stderr)
     raise typer.Exit(code)

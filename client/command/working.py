@@ -19,10 +19,15 @@ from client.collection.run import Run
 from client.command.progress import Progress
 from client.command.summary import Summary
 from client.command.terms import Exit
-from client.errors import PatienceOver, Refused
+from client.errors import BadAnswer, PatienceOver, Refused
+from common.errors import PictorError
 from common.settings import Settings
 
 TELL_S: Final = 0.2
+TROUBLE_S: Final = 2.0
+MODELS: Final = "models"  # the note of those that have answered, by their digests
+GRACE_S: Final = 5.0  # for what is under way when it is interrupted
+GOES_ON: Final = "The same command goes on from here."
 
 
 @dataclass(frozen=True)
@@ -48,27 +53,55 @@ def work(
     try:
         return asyncio.run(_classify(ledger, answerer, summary, shown=shown)), ""
     except (PatienceOver, Refused, LocalError) as error:
-        return Exit.GAVE_UP, f"{error} The same command goes on from here."
+        return Exit.GAVE_UP, f"{str(error).rstrip('.')}. {GOES_ON}"
+    except BadAnswer as error:
+        return Exit.CANNOT, f"{error}. {GOES_ON}"
 
 
 async def _classify(
     ledger: Ledger, answerer: Remote | Local, summary: Summary, *, shown: bool
 ) -> Exit:
-    with Reader() as reader:
-        async with answerer:
-            run = Run(ledger, reader, answerer, summary.tally)
-            started = time.monotonic()
-            with (
-                _interrupts(run.stop),
-                Progress(ledger.counts()["left"], shown=shown) as progress,
-            ):
-                telling = asyncio.create_task(_tell(progress, run))
-                try:
-                    await run.go()
-                finally:
-                    telling.cancel()
-                    summary.seconds = time.monotonic() - started
-            return Exit.INTERRUPTED if run.stop.is_set() else _code(ledger)
+    """Works until all is done, or until it is interrupted."""
+    stop = asyncio.Event()
+    with Reader() as reader, _interrupts(stop):
+        run = Run(ledger, reader, answerer, summary.tally, stop)
+        working = asyncio.create_task(_run(run, answerer, summary, shown=shown))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not stop.is_set():
+            await working
+            return _code(ledger)
+        # What is under way may wait for a server that never comes.
+        await asyncio.wait({working}, timeout=GRACE_S)
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError, PictorError):
+            await working
+        return Exit.INTERRUPTED
+
+
+async def _run(
+    run: Run, answerer: Remote | Local, summary: Summary, *, shown: bool
+) -> None:
+    async with answerer:
+        started = time.monotonic()
+        with Progress(run.ledger.counts()["left"], shown=shown) as progress:
+            telling = asyncio.create_task(_tell(progress, run))
+            try:
+                await run.go()
+            finally:
+                telling.cancel()
+                _note_model(run.ledger, answerer.model_digest, summary)
+                summary.seconds = time.monotonic() - started
+
+
+def _note_model(ledger: Ledger, digest: str, summary: Summary) -> None:
+    """Counts the models that have answered, in this run or before."""
+    models = ledger.noted(MODELS, list[str]) or []
+    if digest not in models and summary.tally.done > summary.tally.reused:
+        models.append(digest)
+        ledger.note(MODELS, models)
+    summary.models = len(models)
 
 
 def _code(ledger: Ledger) -> Exit:
@@ -92,8 +125,16 @@ def answerer_of(wanted: Wanted) -> Remote | Local:
 
 
 async def _tell(progress: Progress, run: Run) -> None:
+    """Shows how far it is; says once when it waits for somebody who does not answer."""
+    fine_at = time.monotonic()
+    told = False
     while True:
         progress.tell(run.tally)
+        if not (trouble := run.answerer.trouble):
+            fine_at, told = time.monotonic(), False
+        elif not told and time.monotonic() - fine_at > TROUBLE_S:
+            progress.say(f"pictor: waiting for the server: {trouble}. Ctrl-C ends it.")
+            told = True
         await asyncio.sleep(TELL_S)
 
 

@@ -10,6 +10,7 @@ import pytest
 from client.collection import archives
 from client.collection.reading import Reader, TooLarge
 from client.collection.records import Found
+from client.collection.sources import Sources
 from client.errors import Unreadable
 from tests.support.pictures import photograph
 
@@ -169,3 +170,33 @@ def test_what_lies_before_the_break_of_a_torn_archive_is_kept(tmp_path: Path) ->
     assert found[-1].refused.startswith("The archive cannot be read")
     with Reader() as reader, pytest.raises(Unreadable):
         reader.read(os.fsencode(path) + b"\x0019.png")
+
+
+def test_a_name_of_many_megabytes_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("a" * 5_000_000 + ".png"))
+    (found,) = archives.find(path)
+    assert "name is too long" in found.refused
+
+
+def test_a_damaged_head_is_not_taken_for_the_end(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "a.tar", {"1.png": b"x" * 512, "2.png": b"y"}, "w")
+    data = bytearray(path.read_bytes())
+    data[1024 + 148] ^= 1  # the second head's checksum
+    path.write_bytes(data)
+    first, second = archives.find(path)
+    assert first.refused == ""
+    assert "damaged" in second.refused
+
+
+def test_a_tar_that_grows_without_measure_is_left(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "a.tar.xz", {"notes.txt": bytes(120_000_000)}, "w:xz")
+    (found,) = archives.find(path)
+    assert archives.BOMB in found.refused
+
+
+def test_a_pipe_called_like_an_archive_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    (found,) = Sources().find([str(tmp_path / "a.zip")])
+    assert found.refused == archives.DEVICE
