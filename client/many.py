@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -22,27 +22,36 @@ async def outcomes(
         raise ValueError("at least one at a time")
     source = _each(given)
     running: set[asyncio.Task[Made]] = set()
-    ended: asyncio.Queue[asyncio.Task[Made]] = asyncio.Queue()
+    taking: asyncio.Future[Given] | None = None  # the next, which may be long in coming
+    ended: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
     more = True
     try:
-        while more or running:
-            while more and len(running) < most:
-                try:
-                    item = await anext(source)
-                except StopAsyncIteration:
-                    more = False
-                else:
-                    task = asyncio.ensure_future(work(item))
-                    task.add_done_callback(ended.put_nowait)
-                    running.add(task)
-            if running:
-                task = await ended.get()
+        while True:
+            if more and taking is None and len(running) < most:
+                taking = asyncio.ensure_future(anext(source))
+                taking.add_done_callback(ended.put_nowait)
+            if taking is None and not running:
+                return
+            task = await ended.get()
+            if task is not taking:
                 running.discard(task)
                 yield task.result()
+                continue
+            taking = None
+            try:
+                started = asyncio.ensure_future(work(task.result()))
+            except StopAsyncIteration:
+                more = False
+            else:
+                running.add(started)
+                started.add_done_callback(ended.put_nowait)
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        left: list[asyncio.Future[Any]] = [*running]
+        if taking is not None:
+            left.append(taking)
+        for one in left:
+            one.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         await source.aclose()
 
 

@@ -32,6 +32,7 @@ class SyncClient:
     ) -> None:
         """As for `Client`."""
         self._client = Client(url, key=key, connections=connections)
+        self._sources: set[AsyncGenerator[Any, None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> Self:
@@ -58,11 +59,12 @@ class SyncClient:
 
     async def _ended(self) -> None:
         """What is still under way ends; then the connections."""
+        for source in tuple(self._sources):
+            await _close(source)
         under_way = asyncio.all_tasks() - {asyncio.current_task()}
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-        await asyncio.get_running_loop().shutdown_asyncgens()
         await self._client.__aexit__(None, None, None)
 
     def classify(
@@ -101,6 +103,7 @@ class SyncClient:
             lane=lane,
             patience_s=patience_s,
         )
+        self._sources.add(source)
         try:
             while True:
                 try:
@@ -108,6 +111,7 @@ class SyncClient:
                 except StopAsyncIteration:
                     return
         finally:
+            self._sources.discard(source)
             if self._loop is not None:  # otherwise it has ended with the client
                 self._run(_close(source))
 

@@ -10,10 +10,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from client.collection.schema import TABLES, VERSION
 from client.errors import ClientError
+
+BUSY_S: Final = 30.0  # that another's write is waited for
 
 
 class LedgerError(ClientError):
@@ -37,7 +39,7 @@ class Database:
         if not new and not path.exists():
             raise not_begun
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()

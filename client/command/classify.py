@@ -104,8 +104,8 @@ def classify(
     A ledger beside the output (OUT.ledger) remembers each file. After Ctrl-C, a crash or a power cut
     the same command goes on; files that have changed are done again, new ones are added.
 
-    Exit status: 0 all done, 1 some files failed, 2 it cannot start, 3 the server is gone,
-    130 interrupted.
+    Exit status: 0 all done, 1 some files failed, 2 it cannot start or not go on, 3 the server, or a
+    process of --local, is gone, 130 interrupted.
     """
     wanted = Wanted(
         *(server, key, local, model, top_k, concurrency, patience),

@@ -15,7 +15,9 @@ class Exit(IntEnum):
 
     DONE = 0
     SOME_FAILED = 1
-    CANNOT = 2  # wrong usage, or it cannot start
+    CANNOT = (
+        2  # wrong usage, or it cannot start or not go on: a full disk, no Pictor there
+    )
     GAVE_UP = 3  # the server, or the local processes, are gone; what was done is kept
     INTERRUPTED = 130
 

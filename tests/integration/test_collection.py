@@ -6,22 +6,28 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from client.collection.ledger import Ledger, LedgerError
-from tests.support.load import EXPECTED, small
+from tests.support.collection import (
+    PATIENCE_S,
+    beyond,
+    check_whole,
+    command,
+    done,
+    fill,
+    finished,
+    reached,
+    rows,
+)
+from tests.support.load import small
 from tests.support.pictures import distinct, photograph
-from tests.support.system import ROOT, System, environment, free_port, with_model
+from tests.support.system import ROOT, System, with_model
 
-NAMES = tuple(EXPECTED)
-PATIENCE_S = 60
 FILES = 480  # so many that three kills come before the last
 
 
@@ -37,71 +43,6 @@ def server(
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Path:
     return with_model(tmp_path_factory.mktemp("local"), prepared / "models")
-
-
-def fill(folder: Path, count: int) -> None:
-    folder.mkdir()
-    for number in range(count):
-        name = NAMES[number % len(NAMES)]
-        path = folder / f"{number:03}-{name.partition('.')[0]}.jpg"
-        path.write_bytes(distinct(small(name)))
-
-
-def command(*words: object, data_dir: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "client.command.main", *map(str, words)],
-        cwd=ROOT,
-        env=environment(data_dir=data_dir, engine="litert"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert "Traceback" not in err
-    return process.returncode, out, err
-
-
-def rows(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.read_text().splitlines()]
-
-
-def done(out: Path) -> int:
-    """How many files the ledger of a running command has as done."""
-    try:
-        with Ledger(out.with_name(out.name + ".ledger"), new=False) as ledger:
-            return ledger.counts()["done"]
-    except LedgerError:  # not begun
-        return 0
-
-
-def beyond(out: Path, before: int) -> bool:
-    return done(out) > before
-
-
-def reached(process: subprocess.Popen[str], met: Callable[[], bool]) -> bool:
-    """Waits until something is so, or the process has ended before that."""
-    give_up_at = time.monotonic() + PATIENCE_S
-    while process.poll() is None:
-        if met():
-            return True
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
-    return False
-
-
-def check_whole(out: Path, folder: Path) -> None:
-    """Each file once, with its own answer."""
-    found = rows(out)
-    assert Counter(row["path"] for row in found) == Counter(
-        str(path) for path in folder.iterdir()
-    )
-    for row in found:
-        name = Path(row["path"]).stem.partition("-")[2]
-        (expected,) = (v for k, v in EXPECTED.items() if k.startswith(f"{name}."))
-        assert row["label_1"] in expected
 
 
 @pytest.fixture(params=["--local", "--server"])
@@ -230,17 +171,6 @@ def test_two_runs_on_one_output_are_refused(tmp_path: Path, server: System) -> N
     assert finished(first)[0] == 0
 
 
-def test_a_server_that_is_away_is_told_and_what_is_done_is_kept(tmp_path: Path) -> None:
-    folder, out = tmp_path / "in", tmp_path / "out.jsonl"
-    fill(folder, 3)
-    away = f"http://127.0.0.1:{free_port()}"
-    line = ("classify", folder, "--out", out, "--server", away, "--patience", 1)
-    code, _, err = finished(command(*line, data_dir=tmp_path))
-    assert code == 3
-    assert "The same command goes on from here" in err
-    assert Counter(row["status"] for row in rows(out)) == {"left": 3}
-
-
 def test_names_come_from_standard_input_and_lists(
     tmp_path: Path, server: System
 ) -> None:
@@ -277,26 +207,3 @@ def test_a_companys_own_categories_are_columns(tmp_path: Path, server: System) -
     assert found["chelsea"]["category"] == "Pets"
     assert found["chelsea"]["category_score"] > found["chelsea"]["score_1"]
     assert found["camera"]["category"] is None
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("classify", "x", "--out", "answers.xlsx"), "ends in none of"),
-        (("classify", "x", "--out", "/no/such/answers.csv"), "make it first"),
-        (("status", "/tmp/none.csv"), "no run has been begun"),
-        (
-            ("classify", "docs/images", "-o", "{}/a.csv", "--server", "x"),
-            "is no address",
-        ),
-        (("classify", "--manifest", "/none.txt", "--out", "{}/a.csv"), "No such file"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_a_line(
-    tmp_path: Path, words: tuple[str, ...], why: str
-) -> None:
-    given = [word.replace("{}", str(tmp_path)) for word in words]
-    code, _, err = finished(command(*given, data_dir=tmp_path))
-    assert code == 2
-    assert why in err
-    assert len(err.splitlines()) == 1

@@ -200,3 +200,28 @@ def test_a_pipe_called_like_an_archive_is_not_waited_for(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "a.zip")
     (found,) = Sources().find([str(tmp_path / "a.zip")])
     assert found.refused == archives.DEVICE
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_entry_costs_itself_alone(
+    tmp_path: Path, way: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", way) as archive:
+        archive.writestr("1.png", COFFEE)
+        archive.writestr("2.png", b"whole")
+    data = bytearray(path.read_bytes())
+    data[60:400] = bytes(340)
+    path.write_bytes(data)
+    damaged, whole = archives.find(path)
+    opened: list[Path] = []
+    open_it = archives.opened
+    monkeypatch.setattr(
+        archives, "opened", lambda path: opened.append(path) or open_it(path)
+    )
+    with Reader() as reader:
+        for _ in range(3):
+            with pytest.raises(Unreadable, match="damaged here"):
+                reader.read(damaged.path)
+        assert reader.read(whole.path) == b"whole"
+    assert len(opened) == 1  # or many that are damaged would take for ever

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from client.command.main import app
@@ -30,3 +31,15 @@ def test_it_says_what_is_missing(tmp_path: Path) -> None:
     )
     assert said.exit_code == 2
     assert said.stderr.endswith("cannot be written: No such file or directory\n")
+
+
+@pytest.mark.parametrize("name", ["answers.csv.ledger", "answers.csv"])
+def test_it_is_not_written_over_the_collection(tmp_path: Path, name: str) -> None:
+    ledgers.generated(tmp_path / "answers.csv.ledger", 10)
+    (tmp_path / "answers.csv").write_text("path\n")
+    before = (tmp_path / name).read_bytes()
+    line = ["report", str(tmp_path / "answers.csv"), "--to", str(tmp_path / name)]
+    said = CliRunner().invoke(app, line)
+    assert said.exit_code == 2
+    assert "choose another --to" in said.stderr
+    assert (tmp_path / name).read_bytes() == before

@@ -203,3 +203,17 @@ class Collection(RuleBasedStateMachine):
 
 TestCollection = Collection.TestCase
 TestCollection.settings = settings(max_examples=60, stateful_step_count=25)
+
+
+def test_a_name_that_led_nowhere_is_forgotten_with_a_retry(ledger: Ledger) -> None:
+    ledger.found([file("typo", size=0, mtime_ns=0, refused="There is no such file.")])
+    ledger.found([file("a"), file("b", refused="It is a link.")])
+    assert ledger.retry_failed() == 0
+    assert [row.shown for row in ledger.rows()] == ["/photos/a", "/photos/b"]
+
+
+def test_what_is_refused_no_longer_is_left_to_do(ledger: Ledger) -> None:
+    ledger.found([file("a", refused="It is a BMP picture.")])
+    assert ledger.found([file("a")]) == (1, 0)
+    assert ledger.found([file("a", refused="It is a link.")]) == (0, 0)
+    assert ledger.counts() == {"left": 0, "done": 0, "failed": 1}

@@ -79,3 +79,38 @@ async def test_none_at_a_time_is_no_number() -> None:
 
     with pytest.raises(ValueError, match="at least one"):
         await anext(outcomes(work, [1], 0))
+
+
+async def test_what_has_ended_does_not_wait_for_the_next_one_given() -> None:
+    taken = asyncio.Event()
+
+    async def slow() -> AsyncIterator[int]:
+        yield 1
+        await taken.wait()
+        yield 2
+
+    async def work(item: int) -> int:
+        return item
+
+    async with aclosing(outcomes(work, slow(), 8)) as source:
+        assert await anext(source) == 1
+        taken.set()
+        assert [one async for one in source] == [2]
+
+
+async def test_who_stops_lets_go_of_what_was_given() -> None:
+    closed = asyncio.Event()
+
+    async def given() -> AsyncIterator[int]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    async def work(item: int) -> int:
+        return item
+
+    async with aclosing(outcomes(work, given(), 8)) as source:
+        await anext(source)
+    assert closed.is_set()

@@ -146,3 +146,31 @@ def test_a_list_that_is_not_there_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"not parquet")
     with pytest.raises(ManifestError, match="cannot be read"):
         list(names(tmp_path / "a.parquet"))
+
+
+def test_a_link_to_a_folder_is_not_followed_whatever_it_is_called(
+    tmp_path: Path,
+) -> None:
+    tree(tmp_path, "a/1.png")
+    (tmp_path / "a/loop.jpg").symlink_to(tmp_path / "a")
+    assert list(found(tmp_path, "a")) == ["a/1.png"]
+
+
+def test_a_folder_may_be_deeper_than_python_calls(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(1100):
+        deep /= "d"
+        deep.mkdir()
+    tree(deep, "1.png")
+    tree(tmp_path, "notes.txt")
+    (one,) = Sources().find([str(tmp_path)])
+    assert one.path == os.fsencode(deep / "1.png")
+    (deep / "1.png").unlink()
+    os.removedirs(deep)  # too deep for pytest to tidy up
+
+
+@pytest.mark.parametrize("name", ["~nobody-is-called-so/1.png", "a\0b.png"])
+def test_a_name_that_no_file_can_have_is_a_row_too(name: str) -> None:
+    (one,) = Sources().find([name])
+    assert one.refused == sources.MISSING
+    assert b"\0" not in one.path
