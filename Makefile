@@ -59,7 +59,7 @@ renew: $(RUN) ## a running Pictor's workers and gateways, replaced in turn; nobo
 calibrate: $(RUN) ## finds out how many workers of how many threads do best here, and has them used; a minute or two
 	@$(BIN)/python -m inference calibrate
 
-test: $(DEV) ## setup, then unit and integration tests, integration under both engines
+test: $(DEV) ## setup, then unit and integration tests, integration under both engines where one has a part in it
 	@$(BIN)/python -m pytest tests tests/containers/test_files.py --ignore tests/chaos --ignore tests/browser
 
 test-browser: $(DEV) ## the pages in Chromium, by each way a person has; screenshots in tests/browser/shots; under 6 minutes

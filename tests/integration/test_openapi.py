@@ -6,12 +6,9 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.support.pictures import photograph
 from tests.support.system import ROOT, System, pids, with_model
-
-pytestmark = pytest.mark.one_engine
 
 SEED = 1
 EXAMPLES = 60  # an operation
