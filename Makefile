@@ -88,9 +88,10 @@ sweep-peers: $(DEV) ## each peer's configurations in turns, the fastest kept in 
 scale: $(DEV) ## rate and cost as workers, gateways, backlog and images grow; an engine that only waits; 5 minutes
 	@$(BIN)/python -m bench.scale
 
-collection: $(DEV) ## pictor classify, local and through a server, beside the limit; a person's wait meanwhile; then kill -9; 15 minutes
+collection: $(DEV) ## pictor classify, local and through a server, beside the limit; a person's wait meanwhile; then kill -9, and a million files; 25 minutes
 	@$(BIN)/python -m bench.collection
 	@$(BIN)/python -m bench.killed
+	@$(BIN)/python -m bench.ledger
 
 load: $(DEV) ## Locust against a running Pictor, 30 s; report in bench/results/load.html
 	@mkdir -p bench/results

@@ -1,13 +1,16 @@
 """``python -m bench.killed``: a large collection whose command is killed with -9 three times, and goes on.
 
 20,000 files unless told otherwise: pictures with another number in each, one in a hundred broken, one in twenty a copy of
-another. Shown: every file in the output exactly once, with its own end; what the kills cost; the most memory that
-the command had. Moments are random, from a seed that is printed.
+another; once with ``--local``, once through a Pictor of the bench's own. Shown: every file in the output exactly
+once, with its own end, and as the ledger counts it; what the kills cost; the most memory that the command had,
+at most 300 MB. Moments are random, from a seed that is printed.
 """
 
 import argparse
+import asyncio
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,15 +24,23 @@ if not __package__:  # run as bench/killed.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import psutil
+from msgspec import structs
 
 from bench import pictures
+from bench.subject import pictor
 from client.collection.ledger import Ledger, LedgerError
-from client.command.terms import ledger_of
+from client.collection.records import STATUSES, Status
+from client.command.terms import Exit, ledger_of
+from common.errors import StartError
+from common.settings import Settings
 
+WAYS: Final = ("local", "server")
 KILLS: Final = 3
+MOST_MB: Final = 300  # that the command itself may have
 BROKEN_EVERY: Final = 100
 COPY_EVERY: Final = 20
 LOOK_S: Final = 0.1
+ENDS_WELL: Final = (Exit.DONE, Exit.SOME_FAILED)
 
 
 def fill(folder: Path, originals: Sequence[bytes], count: int) -> dict[str, str]:
@@ -50,13 +61,18 @@ def fill(folder: Path, originals: Sequence[bytes], count: int) -> dict[str, str]
     return kinds
 
 
-def ended(out: Path) -> int:
-    """Files that the ledger has as done or failed."""
+def counted(out: Path) -> dict[Status, int]:
+    """The ledger's counts; none where it is not begun."""
     try:
         with Ledger(ledger_of(out), new=False) as ledger:
-            counts = ledger.counts()
-    except LedgerError:  # not begun
-        return 0
+            return ledger.counts()
+    except LedgerError:
+        return dict.fromkeys(STATUSES, 0)
+
+
+def ended(out: Path) -> int:
+    """Files that the ledger has as done or failed."""
+    counts = counted(out)
     return counts["done"] + counts["failed"]
 
 
@@ -72,22 +88,29 @@ class Command:
         self.peak = 0
 
     def killed_at(self, files: int) -> int:
-        """Runs it until so many files have ended, then kills it; how many had."""
+        """Runs it until so many files have ended, then kills it; how many had.
+
+        Raises:
+            StartError: it has ended by itself, and not well.
+        """
         process = subprocess.Popen(self._line, stdout=subprocess.DEVNULL)
         while process.poll() is None and (done := ended(self._out)) < files:
             self._look(process.pid)
             time.sleep(LOOK_S)
         process.kill()
-        process.wait()
+        if process.wait() not in (-signal.SIGKILL, *ENDS_WELL):
+            raise StartError(f"pictor classify ended with {process.returncode}")
         return done
 
     def finished(self) -> dict[str, float]:
-        """Runs it to its end; its summary."""
+        """Runs it to its end; its summary. Raises StartError where it does not end well."""
         process = subprocess.Popen(self._line, stdout=subprocess.PIPE)
         while process.poll() is None:
             self._look(process.pid)
             time.sleep(LOOK_S)
         told, _ = process.communicate()
+        if process.returncode not in ENDS_WELL:
+            raise StartError(f"pictor classify ended with {process.returncode}")
         found: dict[str, float] = json.loads(told)
         return found
 
@@ -99,7 +122,7 @@ class Command:
 
 
 def check(out: Path, kinds: dict[str, str]) -> list[str]:
-    """What is wrong with an output; nothing where each file is there once, with its own end."""
+    """What is wrong with an output; nothing where each file is there once, with its own end, as in the ledger."""
     wrong = []
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     times = Counter(row["path"] for row in rows)
@@ -116,7 +139,52 @@ def check(out: Path, kinds: dict[str, str]) -> list[str]:
     told_copies = sum(bool(row["duplicate_of"]) for row in rows)
     if told_copies != copies:
         wrong.append(f"{copies} copies, {told_copies} rows say so")
+    held, told_by_rows = counted(out), Counter(row["status"] for row in rows)
+    if held != {status: told_by_rows[status] for status in STATUSES}:
+        wrong.append(f"the ledger counts {held}, the rows {dict(told_by_rows)}")
     return wrong
+
+
+def killed(
+    files: int, originals: Sequence[bytes], moments: Sequence[int], way: Sequence[str]
+) -> list[str]:
+    """One collection, killed and continued; what is wrong in the end."""
+    with tempfile.TemporaryDirectory(prefix="pictor-killed-") as name:
+        folder, out = Path(name) / "in", Path(name) / "answers.jsonl"
+        folder.mkdir()
+        kinds = fill(folder, originals, files)
+        command = Command(folder, out, way)
+        for moment in moments:
+            print(f"killed with {command.killed_at(moment)} files ended", flush=True)
+        summary = command.finished()
+        wrong = check(out, kinds)
+    print(json.dumps(summary))
+    megabytes = command.peak / 1e6
+    print(f"the command itself had at most {megabytes:.0f} MB (bar: {MOST_MB})")
+    if megabytes > MOST_MB:
+        wrong.append(f"{megabytes:.0f} MB are more than {MOST_MB}")
+    print("\n".join(wrong) or "each file is there once, with its own end", flush=True)
+    return wrong
+
+
+async def measure(options: argparse.Namespace) -> int:
+    """Each way; 1 where anything is wrong."""
+    originals = [one.data for one in pictures.load(options.images)]
+    moments = sorted(random.Random(options.seed).sample(range(options.files), KILLS))
+    print(f"seed {options.seed}: killed at {moments} of {options.files} files")
+    wrong = []
+    for way in WAYS if options.way == "both" else (options.way,):
+        print(f"\n{way}:", flush=True)
+        given = options.files, originals, moments
+        if way == "local":
+            wrong += await asyncio.to_thread(killed, *given, ["--local"])
+            continue
+        settings = structs.replace(Settings.load(), log_level="error")
+        async with pictor(settings) as (running, server):
+            await server.ready()
+            line = ["--server", running.url]
+            wrong += await asyncio.to_thread(killed, *given, line)
+    return 1 if wrong else 0
 
 
 def main() -> int:
@@ -125,29 +193,14 @@ def main() -> int:
         "--images", type=Path, help="a folder; default: cut-outs of photographs"
     )
     parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument(
-        "--server", help="address of a running Pictor; default: --local"
-    )
+    parser.add_argument("--way", choices=[*WAYS, "both"], default="both")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    options = parser.parse_args()
-    originals = [one.data for one in pictures.load(options.images)]
-    way = ["--server", options.server] if options.server else ["--local"]
-    moments = sorted(random.Random(options.seed).sample(range(options.files), KILLS))
-    print(f"seed {options.seed}: killed at {moments} of {options.files} files")
-    with tempfile.TemporaryDirectory(prefix="pictor-killed-") as name:
-        folder, out = Path(name) / "in", Path(name) / "answers.jsonl"
-        folder.mkdir()
-        kinds = fill(folder, originals, options.files)
-        command = Command(folder, out, way)
-        for moment in moments:
-            print(f"killed with {command.killed_at(moment)} files ended", flush=True)
-        summary = command.finished()
-        wrong = check(out, kinds)
-    print(json.dumps(summary))
-    print(f"the command itself had at most {command.peak / 1e6:.0f} MB")
-    print("\n".join(wrong) or "each file is there once, with its own end")
-    return 1 if wrong else 0
+    return asyncio.run(measure(parser.parse_args()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (OSError, ValueError, StartError) as problem:
+        print(f"killed: {problem}", file=sys.stderr)
+        sys.exit(2)

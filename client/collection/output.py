@@ -124,9 +124,9 @@ def record(row: Row, top_k: int) -> Record:
 @contextmanager
 def _csv(path: Path, names: list[str]) -> Iterator[Write]:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        yield lambda made: writer.writerow({k: _harmless(v) for k, v in made.items()})
+        writer = csv.writer(file)
+        writer.writerow(names)
+        yield lambda made: writer.writerow([_harmless(made.get(k)) for k in names])
 
 
 def _harmless(value: Any) -> Any:

@@ -160,20 +160,30 @@ def failures(
         " GROUP BY code, reason ORDER BY 3 DESC, code, reason LIMIT ?",
         (FAILED, most),
     ).fetchall()
+    examples = _failed(db, [(code, reason) for code, reason, _ in found], shown)
     return reasons, [
-        Failures(code, reason, files, _failed(db, code, reason, shown))
+        Failures(code, reason, files, tuple(examples[code, reason]))
         for code, reason, files in found
     ]
 
 
 def _failed(
-    db: sqlite3.Connection, code: str, reason: str, shown: int
-) -> tuple[bytes, ...]:
-    found = db.execute(
-        "SELECT path FROM files WHERE status = ? AND code = ? AND reason = ? ORDER BY id LIMIT ?",
-        (FAILED, code, reason, shown),
+    db: sqlite3.Connection, reasons: Sequence[tuple[str, str]], shown: int
+) -> dict[tuple[str, str], list[bytes]]:
+    """The first files that failed for each of these reasons, in one pass over all that failed."""
+    made: dict[tuple[str, str], list[bytes]] = {one: [] for one in reasons}
+    missing = len(made)
+    failed = db.execute(
+        "SELECT code, reason, path FROM files WHERE status = ? ORDER BY id", (FAILED,)
     )
-    return tuple(path for (path,) in found)
+    for code, reason, path in failed:
+        examples = made.get((code, reason))
+        if examples is not None and len(examples) < shown:
+            examples.append(path)
+            missing -= len(examples) == shown
+            if not missing:
+                break
+    return made
 
 
 def hashes(db: sqlite3.Connection) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
