@@ -1,8 +1,9 @@
 """What comes back: typed, as ``/openapi.json`` describes it."""
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from client.errors import ClientError
 
@@ -46,6 +47,8 @@ class Answer(msgspec.Struct, frozen=True):
         digest: the picture's SHA-256 in hex.
         batch: how many pictures it was run with; 0 where the answer was known.
         map: where `explain` asked for one.
+        phash: a perceptual hash, where `phash` asked for it, now or when the picture was run: 64 bits in
+            hex. Pictures that look alike differ in a few of them.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Answer(msgspec.Struct, frozen=True):
     digest: str = ""
     batch: int = 0
     map: Map | None = None
+    phash: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")] | None = None
 
     @property
     def best(self) -> Prediction:

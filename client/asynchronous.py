@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ import aiohttp
 
 from client.addresses import address
 from client.answers import Answer, Outcome
+from client.batch import Batches
 from client.errors import ClientError, Unreadable
 from client.many import outcomes
 from client.patience import Gate, Patience
@@ -23,6 +24,7 @@ Given = TypeVar("Given", bound=PathOrBytes)
 
 PATIENCE_S: Final = 60.0
 CONCURRENCY: Final = 32  # enough for full batches on every core
+NOT_OPEN: Final = "use the client as a context manager: async with Client()"
 SILENCE_S: Final = 60.0  # without a byte from the server a connection counts as broken
 
 
@@ -52,6 +54,7 @@ class Client:
         self._connections = connections
         self._gate = Gate()
         self._session: aiohttp.ClientSession | None = None
+        self._batches: Batches | None = None
 
     @property
     def trouble(self) -> str:
@@ -64,6 +67,7 @@ class Client:
             connector=aiohttp.TCPConnector(limit=self._connections),
             timeout=aiohttp.ClientTimeout(total=None, sock_read=SILENCE_S, connect=10),
         )
+        self._batches = Batches(self._session, self._gate, self.url)
         return self
 
     async def __aexit__(
@@ -82,6 +86,7 @@ class Client:
         top_k: int = 5,
         lane: Lane = "interactive",
         explain: int | None = None,
+        phash: bool = False,
         patience_s: float | None = PATIENCE_S,
     ) -> Answer:
         """Classifies one picture.
@@ -91,6 +96,7 @@ class Client:
             top_k: how many predictions, 1 to 20.
             lane: ``bulk`` leaves people who wait at a page the way.
             explain: rank of the category of which a map is wanted, 1 to `top_k`.
+            phash: a perceptual hash is wanted too; there is none where the answer was known without.
             patience_s: how long a full queue, a worker that starts or a broken connection is
                 waited out, in seconds; None: for ever.
 
@@ -101,15 +107,46 @@ class Client:
             BadAnswer: no Pictor answers there.
         """
         if self._session is None:
-            raise RuntimeError(
-                "use the client as a context manager: async with Client()"
-            )
+            raise RuntimeError(NOT_OPEN)
         data = picture if isinstance(picture, bytes) else await _read(Path(picture))
         query = {"top_k": str(top_k), "lane": lane}
         if explain is not None:
             query["explain"] = str(explain)
+        if phash:
+            query["phash"] = "1"
         request = Request(self._session, self._gate, self.url, query, data)
         return await request.answer(Patience(patience_s))
+
+    async def classify_batch(
+        self,
+        pictures: Sequence[bytes],
+        *,
+        top_k: int = 5,
+        lane: Lane = "bulk",
+        phash: bool = False,
+        patience_s: float | None = PATIENCE_S,
+    ) -> list[Answer | ClientError]:
+        """Classifies up to 32 pictures in one request, which costs less than one for each.
+
+        A server that takes no such requests, or not now, is asked about each alone.
+
+        Args:
+            pictures: the bytes of files; together no more than the server takes of one.
+            top_k: as for `classify`.
+            lane: likewise.
+            phash: likewise.
+            patience_s: likewise, for each.
+
+        Returns:
+            The answer to each, in order, or why there is none.
+
+        Raises:
+            ValueError: there are more.
+        """
+        if self._batches is None:
+            raise RuntimeError(NOT_OPEN)
+        query = {"top_k": str(top_k), "lane": lane} | ({"phash": "1"} if phash else {})
+        return await self._batches.outcomes(pictures, query, patience_s)
 
     async def classify_many(
         self,

@@ -29,7 +29,7 @@ LARGEST: Final = 10_000_000  # bytes of an answer
 _answer: Final = msgspec.json.Decoder(Answer)
 
 
-class _Problem(msgspec.Struct):
+class Problem(msgspec.Struct):
     """RFC 9457, as Pictor fills it in."""
 
     type: str
@@ -38,11 +38,11 @@ class _Problem(msgspec.Struct):
     request_id: str = ""
 
 
-_problem: Final = msgspec.json.Decoder(_Problem)
+_problem: Final = msgspec.json.Decoder(Problem)
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
     """An HTTP answer, read whole."""
 
     status: int
@@ -68,9 +68,13 @@ class Request:
     query: Mapping[str, str]
     picture: bytes
 
-    async def answer(self, patience: Patience) -> Answer:
-        """Sends it and waits; raises as `client.Client.classify` does."""
-        location = ""  # where its result will be, once the server has said so
+    async def answer(self, patience: Patience, location: str = "") -> Answer:
+        """Sends it and waits; raises as `client.Client.classify` does.
+
+        Args:
+            patience: how long for.
+            location: where its result will be, if the server has said so already.
+        """
         while True:
             try:
                 heard = await self._in_time(location, patience.left_s())
@@ -103,19 +107,19 @@ class Request:
             else:
                 raise self._no(heard)
 
-    def _no(self, heard: _Heard) -> ClientError:
+    def _no(self, heard: Heard) -> ClientError:
         if 300 <= heard.status < 400:  # pictures and key go nowhere else
             there = heard.headers.get("Location", "another address")
             return BadAnswer(f"{self.url} points at {there}; give the right address")
         return refused(heard.status, heard.body)
 
-    async def _in_time(self, location: str, seconds: float) -> _Heard:
+    async def _in_time(self, location: str, seconds: float) -> Heard:
         """An answer within so many seconds, or TimeoutError."""
         async with asyncio.timeout(None if math.isinf(seconds) else seconds):
             await self.gate.passed()
             return await self._ask(location)
 
-    async def _ask(self, location: str) -> _Heard:
+    async def _ask(self, location: str) -> Heard:
         if location:
             asking = self.session.get(f"{self.url}{location}", allow_redirects=False)
         else:
@@ -127,10 +131,11 @@ class Request:
                 allow_redirects=False,
             )
         async with asking as response:
-            return _Heard(response.status, response.headers, await _body(response))
+            return Heard(response.status, response.headers, await body_of(response))
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+async def body_of(response: aiohttp.ClientResponse) -> bytes:
+    """All of it; raises BadAnswer where there is no end of it."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
@@ -161,6 +166,11 @@ def refused(status: int, body: bytes) -> Refused:
         said = _problem.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return Refused(status, UNKNOWN, f"The server answers {status}.")
+    return refusal(status, said)
+
+
+def refusal(status: int, said: Problem) -> Refused:
+    """A server's no in its own words."""
     return Refused(
         status, said.type, said.detail or said.title or said.type, said.request_id
     )

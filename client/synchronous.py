@@ -3,7 +3,14 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,6 +23,7 @@ from client.asynchronous import (
     Lane,
     PathOrBytes,
 )
+from client.errors import ClientError
 
 Result = TypeVar("Result")
 
@@ -74,12 +82,34 @@ class SyncClient:
         top_k: int = 5,
         lane: Lane = "interactive",
         explain: int | None = None,
+        phash: bool = False,
         patience_s: float | None = PATIENCE_S,
     ) -> Answer:
         """Classifies one picture; as `Client.classify`."""
         return self._run(
             self._client.classify(
-                picture, top_k=top_k, lane=lane, explain=explain, patience_s=patience_s
+                picture,
+                top_k=top_k,
+                lane=lane,
+                explain=explain,
+                phash=phash,
+                patience_s=patience_s,
+            )
+        )
+
+    def classify_batch(
+        self,
+        pictures: Sequence[bytes],
+        *,
+        top_k: int = 5,
+        lane: Lane = "bulk",
+        phash: bool = False,
+        patience_s: float | None = PATIENCE_S,
+    ) -> list[Answer | ClientError]:
+        """Classifies up to 32 pictures in one request; as `Client.classify_batch`."""
+        return self._run(
+            self._client.classify_batch(
+                pictures, top_k=top_k, lane=lane, phash=phash, patience_s=patience_s
             )
         )
 

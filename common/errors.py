@@ -19,6 +19,7 @@
         ├── TooSlow           408     its bytes do not come at the least pace
         ├── LengthRequired    411     a body whose length is not announced
         ├── TooLarge          413     more bytes than PICTOR_MAX_UPLOAD_MB
+        ├── TooMany           413     more pictures in one request than are taken
         ├── UnsupportedFormat 415     an image, but not JPEG, PNG, GIF or WebP
         ├── TooManyPixels     422     more pixels than PICTOR_MAX_MEGAPIXELS
         ├── Undecodable       422     its decoder died, starved or never ended
@@ -171,6 +172,12 @@ class TooLarge(RequestError):
     status, code = 413, "too-large"
     title = "The file is too large."
     advice = "Save the picture smaller, or with more compression."
+
+
+class TooMany(RequestError):
+    status, code = 413, "too-many"
+    title = "There are too many pictures in one request."
+    advice = "Send them in several requests."
 
 
 class UnsupportedFormat(RequestError):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from common.connections import Keeper
-from common.errors import BrokerAway, Forbidden, Unauthorized
+from common.errors import BrokerAway, Forbidden, QuotaExceeded, Unauthorized
 from common.settings import Settings
 from gateway import addresses
 from gateway.api_keys import Scope
@@ -28,12 +28,14 @@ Headers = Mapping[bytes, bytes]
 OPEN: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 OPEN_BELOW: Final = ("/docs/assets/", "/static/")
 METRICS: Final = "/metrics"
+BATCH: Final = "/v1/batch"  # several pictures at once
 EXPORTS: Final = ("/feedback/export.jsonl", "/feedback/pictures.zip")
 HERE_ONLY: Final = frozenset({METRICS, *EXPORTS})  # where there are no keys
 SCOPES: Final[Mapping[str, Scope]] = {
     "/": "classify",
     "/predict": "classify",
     "/v1/classify": "classify",
+    BATCH: "classify",
     "/v1/models": "classify",
     "/v1/labels": "classify",
     "/feedback": "feedback",
@@ -48,7 +50,7 @@ BELOW: Final[Mapping[str, Scope]] = {
     "/v1/feedback/": "feedback",
 }
 COUNTED: Final = frozenset(
-    {"/", "/predict", "/v1/classify", "/feedback", "/v1/feedback"}
+    {"/", "/predict", "/v1/classify", BATCH, "/feedback", "/v1/feedback"}
 )
 _KEPT_PICTURE: Final = re.compile(r"/v1/feedback/[^/]+/picture")
 
@@ -124,6 +126,21 @@ class Access:
         return Caller(
             owner, await self._quota.take(self._who(owner, scope), per_minute)
         )
+
+    async def count(
+        self, caller: Caller, scope: MutableMapping[str, Any], more: int
+    ) -> None:
+        """Counts so many requests more than the one that was let in; raises as `enter` does.
+
+        Where they are too many none is counted, nor the one.
+        """
+        if caller.charge is not None and more:
+            who = self._who(caller.owner, scope)
+            try:
+                await self._quota.take(who, caller.charge.quota, more)
+            except QuotaExceeded:
+                await self._quota.give_back(caller.charge)
+                raise
 
     async def give_back(self, caller: Caller) -> None:
         """Uncounts a request that was refused after it had been let in here."""

@@ -13,9 +13,11 @@ from werkzeug.exceptions import HTTPException
 
 from common.settings import Settings
 from gateway import assets, failures, problems, service
+from gateway.access import BATCH
 from gateway.direct import Direct
 from gateway.limits import Limits
 from gateway.openapi import INFO, SCHEMES, TAGS, Provider
+from gateway.routes.batch import post_batch
 from gateway.routes.docs import docs
 from gateway.routes.feedback import reports
 from gateway.routes.feedback_page import reports_page
@@ -90,7 +92,7 @@ def create_app(settings: Settings) -> Quart:
     direct = Direct(
         cast(Any, app.asgi_app),
         made,
-        {"/predict": predict, "/v1/classify": post_classify},
+        {"/predict": predict, "/v1/classify": post_classify, BATCH: post_batch},
     )
     limits = Limits(direct, settings, made.admission, made.access, made.traffic)
     app.asgi_app = cast(Any, limits)  # type: ignore[method-assign]

@@ -56,6 +56,7 @@ async def classify(
     top_k: int = 5,
     thumbnail_px: int = 0,
     explain: int = 0,
+    phash: bool = False,
     keep: bool = False,
     wait_s: float = math.inf,
 ) -> Receipt:
@@ -67,6 +68,7 @@ async def classify(
         top_k: how many predictions, 1 to MAX_TOP_K.
         thumbnail_px: longest side of the thumbnail, 0 for none.
         explain: rank of the category of which a map is wanted, 1 to `top_k`; 0 for none.
+        phash: a perceptual hash is wanted, unless the answer is known without.
         keep: past the deadline the request goes on, to be asked about later.
         wait_s: the client's own deadline; the shorter one counts.
 
@@ -80,19 +82,27 @@ async def classify(
         await here.maps.room()
     deadline_s = min(wait_s, here.settings.deadline_s)
     owner = this.caller.owner
-    job = Job(image, lane, top_k, thumbnail_px, deadline_s, owner, explain)
+    job = Job(image, lane, top_k, thumbnail_px, deadline_s, owner, explain, phash)
+    receipt = await run(here, job, uploaded_s, keep=keep)
+    this.timing = ", ".join(
+        f"{name};dur={ms}" for name, ms in receipt.timing_ms.items()
+    )
+    return receipt
+
+
+async def run(here: Service, job: Job, uploaded_s: float, *, keep: bool) -> Receipt:
+    """Has a job done whose image took so long to arrive; raises as `classify` does."""
     answer = await here.submitter.submit(job, keep=keep)
     timing = answer.success.timing
     worker_ms = timing.queue_ms + timing.decode_ms + timing.inference_ms
     reply_ms = max(0.0, answer.total_s * 1000 - worker_ms)
     metrics.REPLY.observe(reply_ms / 1000)
     receipt = receipt_of(timing, upload_ms=uploaded_s * 1000, reply_ms=reply_ms)
-    this.timing = ", ".join(f"{name};dur={ms}" for name, ms in receipt.items())
     return Receipt(answer.success, receipt)
 
 
 async def defer(
-    upload: Upload, *, lane: Lane, top_k: int, explain: int = 0
+    upload: Upload, *, lane: Lane, top_k: int, explain: int = 0, phash: bool = False
 ) -> tuple[str, int]:
     """Accepts the picture in a request's body; the request's id, and the entries ahead of it.
 
@@ -102,7 +112,7 @@ async def defer(
     here = upload.service
     image, _ = _image(upload, lane, keep=True)
     owner = upload.exchange.caller.owner
-    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner, explain)
+    job = Job(image, lane, top_k, 0, here.settings.result_ttl_s, owner, explain, phash)
     if explain:
         ahead = await here.maps.room()
     else:
@@ -112,15 +122,29 @@ async def defer(
 
 def _image(upload: Upload, lane: Lane, *, keep: bool) -> tuple[bytes, float]:
     """The image in a request's body, and the seconds it took to arrive."""
-    here = upload.service
+    uploaded_s = arrived_s(upload)
+    image = uploads.image_of(content_type_of(upload), upload.take())
+    confirm(upload.service, image, lane, keep=keep)
+    return image, uploaded_s
+
+
+def arrived_s(upload: Upload) -> float:
+    """The seconds that a request took to arrive; called once that it has."""
     uploaded_s = time.monotonic() - upload.exchange.started
     metrics.UPLOAD.observe(uploaded_s)
-    content_type = next(iter(upload.headers(CONTENT_TYPE)), "")
-    image = uploads.image_of(content_type, upload.take())
+    return uploaded_s
+
+
+def content_type_of(upload: Upload) -> str:
+    """What the body is said to be; may be empty."""
+    return next(iter(upload.headers(CONTENT_TYPE)), "")
+
+
+def confirm(here: Service, image: bytes, lane: Lane, *, keep: bool) -> None:
+    """Raises where an image is too large, or where there is no room for it by now."""
     if len(image) > here.settings.max_upload_bytes:
         raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
     here.admission.confirm(lane, here.settings.patience_s(lane, keep=keep))
-    return image, uploaded_s
 
 
 def receipt_of(

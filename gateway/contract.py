@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from common import keys, wire
+from gateway.problems import Problem
 
 DIGITS: Final = 6  # of a score or a fraction
 RequestId = Annotated[str, Meta(pattern=r"^[0-9]+-[0-9a-f]{32}$")]
@@ -23,12 +24,21 @@ Rank = Annotated[
 ]
 
 
+Hashed = Annotated[
+    bool,
+    Meta(
+        description="Also give a perceptual hash, unless the answer was known without."
+    ),
+]
+
+
 class ClassifyQuery(msgspec.Struct, frozen=True):
     """How a picture is classified."""
 
     top_k: TopK = 5
     lane: keys.Lane = "interactive"
     explain: Rank | None = None
+    phash: Hashed = False
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -71,7 +81,8 @@ class Classified(msgspec.Struct, frozen=True):
     """Predictions, the most probable first.
 
     ``digest`` is the picture's SHA-256; ``batch`` counts the pictures that it was run with, 0 where the
-    answer was known; ``map`` is there where it was asked for.
+    answer was known; ``map`` is there where it was asked for. ``phash`` is a perceptual hash, 64 bits in hex,
+    where it was asked for, now or when the picture was run: pictures that look alike differ in a few bits.
     """
 
     id: str
@@ -83,6 +94,7 @@ class Classified(msgspec.Struct, frozen=True):
     digest: str
     batch: int
     map: Map | None
+    phash: str | None
 
 
 def classified(success: wire.Success, timing_ms: dict[str, float]) -> Classified:
@@ -100,6 +112,7 @@ def classified(success: wire.Success, timing_ms: dict[str, float]) -> Classified
         success.digest.hex(),
         success.timing.batch,
         _shown(success),
+        success.phash.hex() or None,
     )
 
 
@@ -130,6 +143,34 @@ class Accepted(msgspec.Struct, frozen=True):
     status: Literal["queued"]
     ahead: int
     eta_ms: int
+
+
+class BatchQuery(msgspec.Struct, frozen=True):
+    """How several pictures are classified."""
+
+    top_k: TopK = 5
+    lane: keys.Lane = "bulk"
+    phash: Hashed = False
+
+
+class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one of several pictures ended: ``status`` is what it would have been answered with alone.
+
+    With it comes one of the rest: what that answer would have said. ``retry_after_s`` are the seconds
+    after which it is worth while to try again, or to ask for the result.
+    """
+
+    status: int
+    answer: Classified | None = None
+    accepted: Accepted | None = None
+    problem: Problem | None = None
+    retry_after_s: int | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Several pictures' ends, in the order of the pictures."""
+
+    results: list[Ended]
 
 
 class LabelQuery(msgspec.Struct, frozen=True):

@@ -46,6 +46,7 @@ class Deferrer:
             job.thumbnail_px,
             job.owner,
             job.explain,
+            job.phash,
         )
         stream = job.stream(self._model)
         adding = self._start(

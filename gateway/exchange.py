@@ -14,7 +14,7 @@ from typing import Any, Final
 from common.errors import LengthRequired, RequestError
 from common.settings import MEGABYTE
 from gateway import metrics, problems
-from gateway.access import EXPORTS, NOBODY, Caller
+from gateway.access import BATCH, EXPORTS, NOBODY, Caller
 from gateway.body import Message, Receive
 from gateway.headers import SECURITY
 from gateway.origins import HeaderList
@@ -25,13 +25,13 @@ Send = Callable[[Message], Awaitable[None]]
 
 ROUTES: Final = frozenset(
     {
-        *("/", "/predict", "/v1/classify", "/feedback", "/v1/feedback"),
+        *("/", "/predict", "/v1/classify", BATCH, "/feedback", "/v1/feedback"),
         *("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
         *("/v1/models", "/v1/labels", *EXPORTS),
         *("/dashboard", "/v1/live"),
     }
 )
-UPLOADS: Final = frozenset({"/", "/predict", "/v1/classify"})
+UPLOADS: Final = frozenset({"/", "/predict", "/v1/classify"})  # of one picture each
 LINGER_S: Final = (
     5.0  # how long a refused body is still read, so that its client hears why
 )

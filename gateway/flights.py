@@ -15,6 +15,7 @@ class Job:
 
     Attributes:
         explain: the rank, from 1, of the category of which a map is wanted; 0: of none.
+        phash: a perceptual hash is wanted, where it costs no decoding.
     """
 
     image: bytes
@@ -24,6 +25,7 @@ class Job:
     deadline_s: float
     owner: str = ""
     explain: int = 0
+    phash: bool = False
 
     def stream(self, model: str) -> str:
         """Where it waits."""

@@ -13,14 +13,14 @@ from common.errors import Busy, LengthRequired, RequestError, TooLarge, TooSlow
 from common.keys import LANES, Lane
 from common.settings import Settings
 from gateway import metrics
-from gateway.access import Access, is_kept_picture, path_of
+from gateway.access import BATCH, Access, is_kept_picture, path_of
 from gateway.admission import Admission
 from gateway.body import Body, Receive
 from gateway.direct import App
 from gateway.exchange import UPLOADS, Exchange, Scope, Send, Sender, request_id
 from gateway.traffic import Traffic
 
-KEEPS: Final = "/v1/classify"
+KEEPS: Final = frozenset({"/v1/classify", BATCH})  # what outlasts its deadline
 FORM_OVERHEAD_BYTES: Final = 64 * 1024  # what a form adds to its file
 LARGEST_FORM_BYTES: Final = 64 * 1024  # of a request that carries no picture
 MOST_PARAMETERS: Final = 50  # of a query
@@ -88,7 +88,7 @@ class Limits:
         """Raises where a request may not come in."""
         method, path = scope["method"], scope["path"]
         length = _content_length(scope, headers)
-        upload = method == "POST" and path in UPLOADS
+        upload = method == "POST" and (path in UPLOADS or path == BATCH)
         if upload:
             metrics.ASKED.inc()
         picture = upload or is_kept_picture(method, path)
@@ -106,8 +106,9 @@ class Limits:
             ):
                 raise Busy(retry_after_s=1)
         if upload:
-            lane = _lane(scope) if path == KEEPS else "interactive"
-            patience_s = self._settings.patience_s(lane, keep=path == KEEPS)
+            keeps = path in KEEPS
+            lane = _lane(scope) if keeps else "interactive"
+            patience_s = self._settings.patience_s(lane, keep=keeps)
             self._admission.check(lane, patience_s)
 
 

@@ -33,6 +33,7 @@ TAGS: Final[list[Tag | dict[Any, Any]]] = [
 TAG_OF: Final = {
     "/predict": "Classify",
     "/v1/classify": "Classify",
+    "/v1/batch": "Classify",
     "/v1/results/{request_id}": "Classify",
     "/v1/models": "Catalogue",
     "/v1/labels": "Catalogue",
@@ -56,6 +57,20 @@ _UPLOAD: Final = {
             }
         },
         **_KINDS,
+    },
+}
+_UPLOADS: Final = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "array", "items": _BINARY, "minItems": 1}
+                },
+                "required": ["file"],
+            }
+        }
     },
 }
 _PICTURE: Final = {"required": True, "content": _KINDS}
@@ -100,6 +115,7 @@ TAKEN_BACK: Final = "/v1/feedback/{token}"
 BODIES: Final = {
     "/predict": _UPLOAD,
     "/v1/classify": _UPLOAD,
+    "/v1/batch": _UPLOADS,
     "/v1/feedback/{token}/picture": _PICTURE,
 }
 SCHEMES: Final = {

@@ -71,6 +71,12 @@ def of_error(error: RequestError, path: str, method: str, request_id: str) -> Re
     )
 
 
+def problem_of(error: RequestError, request_id: str) -> Problem:
+    """What an error says, within an answer that is about several requests."""
+    metrics.REFUSED.labels(error.code).inc()
+    return Problem(error.code, error.title, error.status, error.detail, request_id)
+
+
 def of_status(status: int, path: str, method: str, request_id: str) -> Reply:
     """The answer for an HTTP error that is none of ours, such as 404 and 405."""
     if status >= 500:

@@ -25,9 +25,17 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class Charge:
-    """One request that was counted; ``key`` is where."""
+    """Requests that were counted.
+
+    Attributes:
+        key: where.
+        quota: that they are within, a minute.
+        count: how many.
+    """
 
     key: str
+    quota: int
+    count: int = 1
 
 
 class Quota:
@@ -42,8 +50,8 @@ class Quota:
         self._link = link
         self._clock = clock
 
-    async def take(self, who: str, quota: int) -> Charge:
-        """Counts a request of a caller, if it is within the quota a minute.
+    async def take(self, who: str, quota: int, count: int = 1) -> Charge:
+        """Counts requests of a caller, if all are within the quota a minute.
 
         It is counted first and taken back where it was one too many, since two gateways that look
         first and count later both see the last free place.
@@ -55,12 +63,12 @@ class Quota:
         window, elapsed_s = divmod(self._clock(), WINDOW_S)
         # Neither a key's name nor an address stands in Redis, nor can either be longer than this.
         hashed = hashlib.sha256(who.encode()).hexdigest()[:32]
-        charge = Charge(keys.quota(hashed, int(window)))
+        charge = Charge(keys.quota(hashed, int(window)), quota, count)
         try:
             replies = await self._link.calls(
                 (
                     ("MULTI",),
-                    ("INCR", charge.key),
+                    ("INCRBY", charge.key, count),
                     ("EXPIRE", charge.key, KEPT_S),
                     ("GET", keys.quota(hashed, int(window) - 1)),
                     ("EXEC",),
@@ -76,7 +84,7 @@ class Quota:
         return charge
 
     async def give_back(self, charge: Charge) -> None:
-        """Uncounts a request that was refused for another reason."""
+        """Uncounts requests that were refused for another reason."""
         try:
             await self._link.calls(_back(charge))
         except (LinkLost, ReplyError) as error:  # it counts a minute longer, at worst
@@ -87,7 +95,7 @@ def _back(charge: Charge) -> tuple[tuple[str | int, ...], ...]:
     """As well with a time to live: the counter may have expired in between."""
     return (
         ("MULTI",),
-        ("DECR", charge.key),
+        ("DECRBY", charge.key, charge.count),
         ("EXPIRE", charge.key, KEPT_S),
         ("EXEC",),
     )

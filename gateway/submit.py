@@ -92,7 +92,7 @@ class Submitter:
 
     def _board(self, job: Job, digest: bytes, deadline: float, keep: bool) -> Flight:
         """The flight of an equal image that will do, or a new one."""
-        wanted = (job.lane, job.top_k, job.thumbnail_px, job.explain)
+        wanted = (job.lane, job.top_k, job.thumbnail_px, job.explain, job.phash)
         key = (digest, *wanted, job.owner, keep)
         flight = self._flights.get(key) if self._share else None
         if flight is not None and not flight.left and deadline <= flight.expires_at:
@@ -110,6 +110,7 @@ class Submitter:
             job.thumbnail_px,
             job.owner,
             job.explain,
+            job.phash,
         )
         self._flights[key] = flight
         task = asyncio.create_task(self._fly(flight, request, job))

@@ -6,10 +6,19 @@ gateway together.
 """
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from common import formats
-from common.errors import EmptyFile, NoFile, NotAnImage, RequestError, UnsupportedFormat
+from common.errors import (
+    EmptyFile,
+    NoFile,
+    NotAnImage,
+    RequestError,
+    TooMany,
+    UnsupportedFormat,
+)
 
 FIELD: Final = b"file"
 # Millions of them fit into a body, and while they are looked through nobody else is served.
@@ -36,9 +45,31 @@ def image_of(content_type: str, body: bytes) -> bytes:
         image = body
         if not image or (_urlencoded(content_type) and _refusal(image) is not None):
             raise NoFile
+    check(image)
+    return image
+
+
+def images_of(content_type: str, body: bytes, most: int) -> list[bytes]:
+    """All form fields ``file`` of a request, in order, whatever is in them.
+
+    Raises:
+        NoFile: there is none.
+        TooMany: there are more than `most`.
+    """
+    found: list[bytes] = []
+    if content_type.lower().startswith("multipart/form-data"):
+        found += (data for _, data in islice(_fields(content_type, body), most + 1))
+    if not found:
+        raise NoFile("Send the pictures as form fields 'file' (multipart/form-data).")
+    if len(found) > most:
+        raise TooMany(f"At most {most} pictures are taken at once.")
+    return found
+
+
+def check(image: bytes) -> None:
+    """Raises NotAnImage or UnsupportedFormat where the first bytes are not those of a format we take."""
     if (refusal := _refusal(image)) is not None:
         raise refusal
-    return image
 
 
 def _urlencoded(content_type: str) -> bool:
@@ -47,26 +78,32 @@ def _urlencoded(content_type: str) -> bool:
 
 
 def _field(content_type: str, body: bytes) -> bytes:
+    """The first form field ``file``."""
+    for named, data in _fields(content_type, body):
+        if not data:
+            raise EmptyFile if named else NoFile
+        return data
+    raise NoFile
+
+
+def _fields(content_type: str, body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The form fields ``file``: each one's file name, which may be missing, and its data."""
     match = _BOUNDARY.search(content_type)
     if match is None:
-        raise NoFile
+        return
     delimiter = b"--" + match[1].rstrip().encode("latin-1", "replace")
     start = body.find(delimiter)
     for _ in range(MOST_PARTS):
         head_end = body.find(b"\r\n\r\n", start, start + LONGEST_HEAD)
         if start < 0 or head_end < 0:
-            break
+            return
         end = body.find(b"\r\n" + delimiter, head_end + 2)
         if end < 0:
-            break
+            return
         disposition = _DISPOSITION.search(body, start, head_end)
         if disposition is not None and _first(_NAME, disposition[1]) == FIELD:
-            data = body[head_end + 4 : end]
-            if not data:
-                raise EmptyFile if _first(_FILE_NAME, disposition[1]) else NoFile
-            return data
+            yield _first(_FILE_NAME, disposition[1]), body[head_end + 4 : end]
         start = end + 2
-    raise NoFile
 
 
 def _first(pattern: re.Pattern[bytes], text: bytes) -> bytes:

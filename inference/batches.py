@@ -8,16 +8,16 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common import keys, logs, wire
+from common import keys, logs, phash, wire
 from common.connections import Keeper
 from inference import metrics
 from inference.ahead import Ahead
+from inference.batch import Batch
 from inference.batcher import Cost
 from inference.counts import Counts
 from inference.decoder import Decoded
@@ -58,44 +58,6 @@ class ImageDecoder(Protocol):
 
     async def close(self) -> None:
         """Ends what it started."""
-
-
-@dataclass
-class Batch:
-    """Entries on their way to the engine.
-
-    Attributes:
-        ended: those that need not be run.
-        groups: entries with equal images, which are run once.
-        pixels: uint8 [len(groups), height, width, 3], 0 to 255.
-        thumbnails: a JPEG for each group, or nothing.
-        waited_ms: for each entry, by its id, the time from XADD to the start of its decoding.
-        decode_ms: the time from there to the end of decoding.
-        decoded_at: when that was, by `time.perf_counter`.
-    """
-
-    ended: list[Ending]
-    groups: list[list[Entry]]
-    pixels: NDArray[np.uint8]
-    thumbnails: list[bytes]
-    waited_ms: dict[bytes, float]
-    decode_ms: float
-    decoded_at: float = field(default_factory=time.perf_counter)
-
-    @property
-    def size(self) -> int:
-        """Entries, those included that need not be run."""
-        return len(self.waited_ms)
-
-    def keep(self, wanted: Callable[[Entry], bool]) -> bool:
-        """Drops pictures that nobody wants any more, withdrawn meanwhile; whether any is left."""
-        kept = [at for at, group in enumerate(self.groups) if any(map(wanted, group))]
-        if len(kept) < len(self.groups):
-            metrics.ENDED.labels("dropped").inc(len(self.groups) - len(kept))
-            self.groups = [self.groups[at] for at in kept]
-            self.thumbnails = [self.thumbnails[at] for at in kept]
-            self.pixels = self.pixels[kept]
-        return bool(kept)
 
 
 class Batches:
@@ -143,6 +105,7 @@ class Batches:
         equal = equal_together(_without(entries, ended))
         images = [(group[0].image, group[0].request.thumbnail_px) for group in equal]
         deaths = self._decoder.deaths
+        await self._ahead.decodable()
         decoding = time.perf_counter()
         decoded, pixels = await self._decoder.decode(images)
         if images:
@@ -156,8 +119,11 @@ class Batches:
             else:
                 groups.append(group)
                 thumbnails.append(result.thumbnail)
-        decode_s = time.perf_counter() - started
-        waited_ms = {one.id: max(0.0, now_ms - one.arrived_ms) for one in entries}
+        decode_s = time.perf_counter() - decoding
+        here_ms = (decoding - started) * 1000
+        waited_ms = {
+            one.id: max(0.0, now_ms - one.arrived_ms) + here_ms for one in entries
+        }
         for one_ms in waited_ms.values():
             metrics.QUEUE_WAIT.observe(one_ms / 1000)
         metrics.DECODE.observe(decode_s)
@@ -178,7 +144,6 @@ class Batches:
                     self._thread, self._rows, batch.pixels
                 )
             finally:
-                self._ahead.ended()
                 self._counts.ended()
         inference_ms = (time.perf_counter() - started) * 1000
         ahead_ms = (started - batch.decoded_at) * 1000
@@ -188,16 +153,20 @@ class Batches:
         metrics.BATCH_SIZE.observe(len(rows))
         metrics.INFERENCE.observe(inference_ms / 1000)
         endings = []
-        for group, row, thumbnail in zip(
-            batch.groups, rows, batch.thumbnails, strict=True
+        for group, row, pixels, thumbnail in zip(
+            batch.groups, rows, batch.pixels, batch.thumbnails, strict=True
         ):
+            wanted_phash = any(entry.request.phash for entry in group)
+            looks = phash.of_pixels(pixels) if wanted_phash else b""
             for entry in group:
                 waited_ms = batch.waited_ms[entry.id] + ahead_ms
                 timing = wire.Timing(
                     waited_ms, batch.decode_ms, inference_ms, len(rows)
                 )
                 self._counts.answered(timing)
-                endings.append(self._results.success(entry, row, timing, thumbnail))
+                endings.append(
+                    self._results.success(entry, row, timing, thumbnail, looks)
+                )
         return endings
 
     def _loop_ms(self) -> float:

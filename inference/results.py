@@ -38,6 +38,7 @@ class Results:
         probabilities: NDArray[np.float32] | None,
         timing: wire.Timing,
         thumbnail: bytes = b"",
+        phash: bytes = b"",
     ) -> Ending:
         """The ending of an entry that was run.
 
@@ -46,12 +47,14 @@ class Results:
             probabilities: float32 [classes], 0 to 1; None where the engine failed on the image.
             timing: where its time went.
             thumbnail: a JPEG, or nothing.
+            phash: likewise (`common.phash`).
         """
         if probabilities is None:
             return self.failure(entry, "dead-letter")
         best = self.best(probabilities)
-        known = wire.Known(VERSION, best) if self._cache else None
-        return Ending(entry, self._told(entry, best, timing, thumbnail), known)
+        known = wire.Known(VERSION, best, phash) if self._cache else None
+        told = self._told(entry, best, timing, thumbnail, phash=phash)
+        return Ending(entry, told, known)
 
     def explained(
         self,
@@ -96,6 +99,7 @@ class Results:
         thumbnail: bytes = b"",
         cached: bool = False,
         look: wire.Map | None = None,
+        phash: bytes = b"",
     ) -> wire.Success:
         """The best categories in words, as many as this entry asked for."""
         labels = [(self._labels[place], score) for place, score in best]
@@ -114,6 +118,7 @@ class Results:
             thumbnail,
             entry.request.digest,
             look,
+            phash,
         )
 
     @staticmethod
@@ -144,8 +149,12 @@ class Results:
             if data is None:
                 continue
             try:
-                best = wire.read_known(data).best
-                told = self._told(entry, best, CACHED_TIMING, cached=True)
+                known = wire.read_known(data)
+                told = self._told(
+                    *(entry, known.best, CACHED_TIMING),
+                    cached=True,
+                    phash=known.phash,
+                )
             except (
                 wire.WireError,
                 IndexError,

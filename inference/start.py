@@ -111,7 +111,8 @@ async def run_worker(
     await parts.decoder.start()
     link = Keeper(settings.redis_url, name="worker")
     blocking = Keeper(settings.redis_url, name="worker-read")
-    stages = assemble(settings, parts, cost, link, blocking, reporter)
+    beside = decodes_beside(settings, parts.engine, threads)
+    stages = assemble(settings, parts, cost, link, blocking, reporter, beside=beside)
     await connections.check(settings.redis_url, REDIS_PATIENCE_S)
     await stages.consumer.ensure_group()
     await stages.presence.beat()
@@ -142,8 +143,13 @@ def assemble(
     link: Keeper,
     blocking: Keeper,
     reporter: Reporter,
+    *,
+    beside: bool = True,
 ) -> Stages:
-    """The stages around engine and decoder; nothing is sent to Redis yet."""
+    """The stages around engine and decoder; nothing is sent to Redis yet.
+
+    `beside` is the same as for `Ahead`.
+    """
     spec, model = parts.spec, settings.model_name
     digest = served_digest(spec, parts.engine)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -170,7 +176,7 @@ def assemble(
         cache_ttl_s=settings.cache_ttl_s,
         has_room=lambda: presence.has_room,
     )
-    ahead = Ahead(cost)
+    ahead = Ahead(cost, beside=beside)
     batches = Batches(link, parts.decoder, parts.engine, results, cost, ahead, counts)
     return Stages(
         *(link, consumer, batcher, batches, publisher),
@@ -190,10 +196,28 @@ def served_digest(spec: ModelSpec, engine: Engine) -> str:
 
 def decoders(settings: Settings, engine: Engine, threads: int) -> int:
     """Decoders of a worker: as set, or as many as its engine wants."""
-    gpu = isinstance(engine, TensorFlowEngine) and engine.gpu
-    cores = usable_cores()
-    workers = settings.workers or max(1, cores // threads)
-    return settings.decoders or automatic(cores, workers, gpu=gpu)
+    workers = workers_here(settings, threads)
+    return settings.decoders or automatic(usable_cores(), workers, gpu=on_gpu(engine))
+
+
+def decodes_beside(settings: Settings, engine: Engine, threads: int) -> bool:
+    """Whether there are cores to decode on while the engines run.
+
+    An engine of several threads leaves all but one of its cores idle while it waits for a decoder, so
+    there it pays to decode meanwhile, whoever else wants the cores.
+    """
+    workers = workers_here(settings, threads)
+    return on_gpu(engine) or threads > 1 or workers < usable_cores()
+
+
+def workers_here(settings: Settings, threads: int) -> int:
+    """Workers of this machine, each with so many threads."""
+    return settings.workers or max(1, usable_cores() // threads)
+
+
+def on_gpu(engine: Engine) -> bool:
+    """Whether it leaves the cores to others."""
+    return isinstance(engine, TensorFlowEngine) and engine.gpu
 
 
 def warm_up(

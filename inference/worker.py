@@ -15,8 +15,8 @@ from typing import Any, Final
 from common import keys, logs
 from common.link import LinkLost, ReplyError
 from inference import metrics
+from inference.batch import Batch
 from inference.batcher import AHEAD, Plan, Queued
-from inference.batches import Batch
 from inference.consumer import BEAT_S
 from inference.entries import Entry
 from inference.publisher import Ending
@@ -140,14 +140,27 @@ class Worker:
         bulk = self._bulk_among(entries)
         interactive = len(entries) - bulk
         rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
+        if rest.bulk:  # people may have come since the last look, and go first
+            rest = Plan(rest.images, rest.bulk)
         if rest.images or not now_ms:
             now_ms = await self._take(rest, entries)
-        # Two may come at once where one was waited for, a lane each.
-        self._left = entries[batcher.max_batch :]
-        del entries[batcher.max_batch :]
+        self._people_first(entries, plan)
         bulk = self._bulk_among(entries)
         batcher.took(Plan(len(entries) - bulk, bulk), queued)
         return now_ms
+
+    def _people_first(self, entries: list[Entry], plan: Plan) -> None:
+        """Leaves for the next turn what is not to go with those who have come since the last look."""
+        bulk = self._bulk_among(entries)
+        people = len(entries) - bulk
+        if people > plan.interactive and bulk:
+            now = Queued(people, bulk, self._seen.workers)
+            bulk = min(bulk, self._stages.batcher.plan(now).bulk)
+        lane = self._stages.consumer.streams["bulk"]
+        entries.sort(key=lambda one: one.stream == lane)
+        end = min(people + bulk, self._stages.batcher.max_batch)
+        self._left = entries[end:]
+        del entries[end:]
 
     async def _take(self, plan: Plan, entries: list[Entry]) -> float:
         """Takes what is planned and looks what is left; Redis' time in milliseconds."""
@@ -195,6 +208,7 @@ class Worker:
 
     def _begin(self, batch: Batch) -> None:
         """Starts a batch's task; it gives back the slot that was acquired for it."""
+        self._stages.ahead.handed(len(batch.groups))
         task = asyncio.create_task(self._finish(batch))
         self._running.add(task)
         task.add_done_callback(self._finished)
@@ -207,11 +221,17 @@ class Worker:
 
     async def _finish(self, batch: Batch) -> None:
         """Publishes what has ended already, infers the rest, publishes that."""
-        if batch.ended:
-            await self._publish(batch.ended)
-        if batch.groups:
-            wanted = self._stages.consumer.holds
-            await self._publish(await self._stages.batches.infer(batch, wanted))
+        stages = self._stages
+        inferred: list[Ending] = []
+        try:
+            if batch.ended:
+                await self._publish(batch.ended)
+            if batch.groups:
+                inferred = await stages.batches.infer(batch, stages.consumer.holds)
+        finally:
+            stages.ahead.ended()
+        if inferred:
+            await self._publish(inferred)
         more = self._preparing or len(self._running) > 1
         self._stages.pace.ended(batch.size, time.perf_counter(), more=more)
         self._stages.reporter.worked()

@@ -1,7 +1,8 @@
 """One process of `client.collection.local`: pictures in, predictions out, over its standard streams.
 
-A batch is decoded (in a sandboxed child, as the workers do) while the engine runs the one before. On the
-way in and out are MessagePack messages, each after its length in four bytes; the end of the input ends it.
+A batch is decoded (in a sandboxed child, as the workers do), then the engine runs it: with a process on
+each core, to decode meanwhile would only have both take turns on it. On the way in and out are MessagePack
+messages, each after its length in four bytes; the end of the input ends it.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.answers import Prediction
-from client.collection.looks import looks_of
-from common import logs
+from client.collection.looks import number
+from common import logs, phash
 from common.errors import StartError
 from common.parent import end_with_parent
 from common.settings import Settings
@@ -89,18 +90,11 @@ class Process:
         """Works until the input ends and all that came is answered."""
         tasks: asyncio.Queue[Task | None] = asyncio.Queue()
         reading = asyncio.create_task(_feed(incoming, tasks))
-        running: asyncio.Task[None] | None = None
         more = True
         while more:
             batch, more = await _batch(tasks)
-            if not batch:
-                continue
-            decoded = await self._decode(batch)
-            if running is not None:
-                await running
-            running = asyncio.create_task(self._answer(decoded, outgoing))
-        if running is not None:
-            await running
+            if batch:
+                await self._answer(await self._decode(batch), outgoing)
         await reading
 
     async def _decode(
@@ -140,7 +134,11 @@ class Process:
         ms = (time.perf_counter() - started) * 1000 / len(tasks) + decode_ms
         return [
             Result(
-                task.number, self._predictions(row), "", round(ms, 2), looks_of(image)
+                task.number,
+                self._predictions(row),
+                "",
+                round(ms, 2),
+                number(phash.of_pixels(image)),
             )
             for task, row, image in zip(tasks, rows, pixels, strict=True)
         ]

@@ -1,30 +1,20 @@
-"""Pictures that look alike: a perceptual hash of each, and which of them are near each other.
+"""Pictures that look alike: a perceptual hash of each (`common.phash`), and which of them are near each other."""
 
-The hash says which of the 64 lowest frequencies of a picture in 32 × 32 grey values are above their median
-(the DCT hash of Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, 3.2.1).
-Copies in another size or compression differ in a few bits. It is a hint for people and never gives a
-picture another one's answer.
-"""
-
-import functools
 import io
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from common import phash
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SIDE: Final = 32
-LOW: Final = 8
 MIDDLE: Final = 0.875  # of the shorter side: what the networks see (`inference.models`)
 DISTANCE: Final = 4  # bits of 64 that near ones differ in at most
 BANDS: Final = DISTANCE + 1  # of two hashes that near, one band at least is equal
-FLAT: Final = (
-    8  # bits: with no more set, or unset, a picture has no features to tell it by
-)
 AT_ONCE: Final = 256  # rows of a table of comparisons; bounds its memory
 FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
 
@@ -42,10 +32,10 @@ def looks(picture: bytes) -> int | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
-                image.draft("L", (2 * SIDE, 2 * SIDE))
+                image.draft("L", (2 * phash.SIDE, 2 * phash.SIDE))
                 grey = ImageOps.exif_transpose(image.convert("L"))
                 small = grey.resize(
-                    (SIDE, SIDE),
+                    (phash.SIDE, phash.SIDE),
                     Image.Resampling.BOX,
                     _middle(grey.size),
                     reducing_gap=2,
@@ -58,25 +48,14 @@ def looks(picture: bytes) -> int | None:
         Image.DecompressionBombError,
     ):
         return None
-    return _hash(np.asarray(small, np.float32))
+    return number(phash.of_grey(np.asarray(small, np.float32)))
 
 
-def looks_of(pixels: "NDArray[np.uint8]") -> int | None:
-    """The same of a picture as a network gets it.
-
-    Args:
-        pixels: uint8 [H, W, 3] RGB, H and W at least SIDE. Green stands for brightness, of which it is the
-            most (ITU-R BT.601).
-    """
-    import numpy as np
-
-    height, width = (side // SIDE * SIDE for side in pixels.shape[:2])
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    rows = pixels[top : top + height].reshape(SIDE, height // SIDE, -1)
-    # All three colours, since neighbours in memory are summed ten times as fast as every third.
-    green = rows.sum(1, dtype=np.uint32)[:, 1::3][:, left : left + width]
-    cells = green.reshape(SIDE, SIDE, width // SIDE).sum(2, dtype=np.float32)
-    return _hash(cells * (SIDE * SIDE / (height * width)))
+def number(hashed: bytes) -> int | None:
+    """A perceptual hash as the ledger keeps it: a signed integer of 64 bits; None where there is none."""
+    if len(hashed) != phash.BYTES:
+        return None
+    return int.from_bytes(hashed, "big", signed=True)
 
 
 def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -84,28 +63,6 @@ def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
     side = MIDDLE * min(size)
     left, upper = (size[0] - side) / 2, (size[1] - side) / 2
     return left, upper, left + side, upper + side
-
-
-def _hash(values: "NDArray[np.float32]") -> int | None:
-    """Of SIDE × SIDE brightnesses, 0 to 255."""
-    import numpy as np
-
-    if values.std() < FLAT:
-        return None
-    basis = _basis()
-    low = (basis @ values @ basis.T).ravel()
-    median = np.sort(low[1:])[len(low) // 2 - 1]  # the first is the mean brightness
-    bits = np.packbits(low > median)
-    return int.from_bytes(bits.tobytes(), "big", signed=True)
-
-
-@functools.cache
-def _basis() -> "NDArray[np.float32]":
-    """The first LOW rows of the discrete cosine transform (DCT-II) of length SIDE, but for the scale."""
-    import numpy as np
-
-    at = np.arange(SIDE) + 0.5
-    return np.cos(np.pi / SIDE * np.outer(np.arange(LOW), at)).astype(np.float32)
 
 
 def near(hashes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:

@@ -1,7 +1,7 @@
 """Pictures to a running Pictor, through its bulk lane."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Final, Self
@@ -9,15 +9,17 @@ from typing import Final, Self
 from client.answers import Answer
 from client.asynchronous import Client
 from client.collection.answering import Ended, Failed, Picture
-from client.collection.looks import looks
+from client.collection.looks import looks, number
 from client.collection.records import Content
-from client.errors import Refused
+from client.errors import ClientError, Refused
 from client.many import outcomes
 from client.request import UNKNOWN
 
 CALLER: Final = frozenset(
     {401, 403, 404}
 )  # refusals that have nothing to do with the picture
+TOGETHER: Final = 8  # pictures in a request: as many as share well what it costs
+GROUP_BYTES: Final = 4_000_000  # of them
 TOO_LARGE: Final = 413  # that of a proxy before a Pictor is about the picture
 
 
@@ -58,32 +60,71 @@ class Remote:
         self, pictures: AsyncIterable[Picture]
     ) -> AsyncGenerator[Ended, None]:
         """As `Answerer.classify`; raises PatienceOver, Refused where the caller is, and BadAnswer."""
-        async with aclosing(outcomes(self._one, pictures, self._concurrency)) as source:
-            async for ended in source:
-                yield ended
+        together = min(TOGETHER, self._concurrency)
+        groups = _groups(pictures, together)
+        at_once = -(-self._concurrency // together)
+        async with aclosing(outcomes(self._several, groups, at_once)) as source:
+            async for ends in source:
+                for ended in ends:
+                    if isinstance(ended, Ended):
+                        yield ended
+                for ended in ends:
+                    if not isinstance(ended, Ended):
+                        raise ended
 
     @property
     def trouble(self) -> str:
         """As `Answerer.trouble`."""
         return self._client.trouble
 
-    async def _one(self, picture: Picture) -> Ended:
-        try:
-            answer = await self._client.classify(
-                picture.data,
-                top_k=self._top_k,
-                lane="bulk",
-                patience_s=self._patience_s,
-            )
-        except Refused as error:
-            if error.status in CALLER or (
-                error.code == UNKNOWN and error.status != TOO_LARGE
-            ):
-                raise
-            return _ended(picture, Failed(error.code, error.detail))
+    async def _several(self, pictures: Sequence[Picture]) -> list[Ended | ClientError]:
+        outcomes = await self._client.classify_batch(
+            [picture.data for picture in pictures],
+            top_k=self._top_k,
+            phash=True,
+            patience_s=self._patience_s,
+        )
+        return [
+            await self._ended(picture, outcome)
+            for picture, outcome in zip(pictures, outcomes, strict=True)
+        ]
+
+    async def _ended(
+        self, picture: Picture, answer: Answer | ClientError
+    ) -> Ended | ClientError:
+        """What becomes of a picture; an error that would befall all others as well stays one."""
+        if isinstance(answer, Refused) and not _of_caller(answer):
+            return _ended(picture, Failed(answer.code, answer.detail))
+        if isinstance(answer, ClientError):
+            return answer
         self.model_digest = answer.model_digest
-        alike = await asyncio.to_thread(looks, picture.data)
+        if answer.phash is None and answer.cached:  # nobody has opened it for this
+            alike = await asyncio.to_thread(looks, picture.data)
+        else:
+            alike = number(bytes.fromhex(answer.phash or ""))
         return _ended(picture, _content(picture, answer, alike))
+
+
+def _of_caller(refused: Refused) -> bool:
+    """Whether it has nothing to do with the picture, and would befall all others."""
+    strange = refused.code == UNKNOWN and refused.status != TOO_LARGE
+    return refused.status in CALLER or strange
+
+
+async def _groups(
+    pictures: AsyncIterable[Picture], most: int
+) -> AsyncGenerator[list[Picture], None]:
+    """Pictures in groups, none larger than it may be but that of one picture."""
+    group: list[Picture] = []
+    size = 0
+    async for picture in pictures:
+        if group and (len(group) == most or size + len(picture.data) > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(picture)
+        size += len(picture.data)
+    if group:
+        yield group
 
 
 def _ended(picture: Picture, outcome: Content | Failed) -> Ended:

@@ -35,7 +35,6 @@ from gateway.service import exchange, service
 v1 = Blueprint("v1", __name__, url_prefix="/v1")
 
 MOST_FIELDS: Final = 100
-DEFAULTS: Final = ClassifyQuery()
 Query = TypeVar("Query", bound=msgspec.Struct)
 
 
@@ -57,7 +56,7 @@ async def post_classify(upload: Upload) -> Reply:
     ``Prefer: respond-async`` (RFC 7240) at once, or after its ``wait`` seconds. ``explain=1`` adds what
     the network looked at for the best category, and so on; that is computed behind all other work.
     """
-    query = _asked(upload)
+    query = asked(upload, ClassifyQuery)
     wait_s = preferred_wait_s(upload.headers(b"prefer"))
     lane, top_k, explain = query.lane, query.top_k, query.explain or 0
     if explain > top_k:
@@ -66,7 +65,7 @@ async def post_classify(upload: Upload) -> Reply:
     try:
         if wait_s == 0:
             request_id, ahead = await defer(
-                upload, lane=lane, top_k=top_k, explain=explain
+                upload, lane=lane, top_k=top_k, explain=explain, phash=query.phash
             )
             return _preferred(_accepted(state, request_id, lane, ahead))
         receipt = await classify(
@@ -74,6 +73,7 @@ async def post_classify(upload: Upload) -> Reply:
             lane=lane,
             top_k=top_k,
             explain=explain,
+            phash=query.phash,
             keep=True,
             wait_s=wait_s,
         )
@@ -149,9 +149,10 @@ def _check_owner(known: wire.Ended | wire.Pending) -> None:
         raise UnknownResult
 
 
-def _asked(upload: Upload) -> ClassifyQuery:
+def asked(upload: Upload, kind: type[Query]) -> Query:
+    """The parameters of an upload; raises BadParameter."""
     given = upload.scope["query_string"]
-    return _converted(dict(_first(given)), ClassifyQuery) if given else DEFAULTS
+    return _converted(dict(_first(given)), kind) if given else kind()
 
 
 def _first(given: bytes) -> list[tuple[str, str]]:
@@ -175,18 +176,29 @@ def _classified(success: wire.Success, timing_ms: dict[str, float]) -> Reply:
     return Reply(200, JSON, msgspec.json.encode(answer))
 
 
+def accepted(
+    state: State, request_id: str, lane: keys.Lane, at_most: int = sys.maxsize
+) -> Accepted:
+    """What is told of a request that goes on, by how things stand."""
+    ahead = min(state.backlog[lane], at_most)
+    return Accepted(request_id, "queued", ahead, int(1000 * ahead / state.rate))
+
+
+def retry_after_s(told: Accepted) -> int:
+    """When it is worth while to ask for its result."""
+    return max(1, math.ceil(told.eta_ms / 1000))
+
+
 def _accepted(
     state: State, request_id: str, lane: keys.Lane, at_most: int = sys.maxsize
 ) -> Reply:
-    ahead = min(state.backlog[lane], at_most)
-    eta_ms = int(1000 * ahead / state.rate)
+    told = accepted(state, request_id, lane, at_most)
     headers = {
         **JSON,
         "Location": f"/v1/results/{request_id}",
-        "Retry-After": str(max(1, math.ceil(eta_ms / 1000))),
+        "Retry-After": str(retry_after_s(told)),
     }
-    answer = Accepted(request_id, "queued", ahead, eta_ms)
-    return Reply(202, headers, msgspec.json.encode(answer))
+    return Reply(202, headers, msgspec.json.encode(told))
 
 
 def _preferred(answer: Reply) -> Reply:

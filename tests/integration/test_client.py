@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from client import Client, Outcome, PatienceOver, Refused, SyncClient, Unreadable
+from client.collection.looks import looks
 from tests.support.load import EXPECTED, small
 from tests.support.pictures import distinct
-from tests.support.system import System, free_port, with_model
+from tests.support.system import System, free_port, metric, with_model
 
 NAMES = tuple(EXPECTED)
 
@@ -21,7 +22,7 @@ def narrow(
 ) -> Iterator[System]:
     """A system with next to no room in its bulk lane."""
     data_dir = with_model(tmp_path_factory.mktemp("narrow"), prepared / "models")
-    with System(data_dir, engine="litert", workers=2, max_backlog_bulk=4) as running:
+    with System(data_dir, engine="litert", workers=2, max_backlog_bulk=8) as running:
         yield running
 
 
@@ -55,6 +56,25 @@ async def test_a_map_comes_with_its_values(narrow: System) -> None:
     assert max(answer.map.values) == 255
 
 
+async def test_a_perceptual_hash_comes_with_what_was_run(narrow: System) -> None:
+    """It is that of the file itself, give or take what scaling does."""
+    data = distinct(small("coffee.png"))
+    async with Client(narrow.url) as pictor:
+        plain = await pictor.classify(distinct(small("coffee.png")))
+        hashed = await pictor.classify(data, phash=True)
+        known = await pictor.classify(data)
+        other = distinct(small("coffee.png"))
+        await pictor.classify(other)
+        without = await pictor.classify(other, phash=True)
+    assert plain.phash is None
+    assert hashed.phash is not None
+    of_file = looks(data)
+    assert of_file is not None
+    assert ((int(hashed.phash, 16) ^ of_file) & (2**64 - 1)).bit_count() <= 8
+    assert (known.cached, known.phash) == (True, hashed.phash)
+    assert (without.cached, without.phash) == (True, None)
+
+
 async def test_what_is_refused_for_good_says_why_at_once(
     narrow: System, tmp_path: Path
 ) -> None:
@@ -71,8 +91,11 @@ async def test_what_is_refused_for_good_says_why_at_once(
 
 async def test_many_go_through_a_narrow_lane_and_each_ends_once(narrow: System) -> None:
     given = [*pictures(40), b"these are words"]
+    before = metric(f"{narrow.url}/metrics", "pictor_refused_total")
     async with Client(narrow.url) as pictor:
         found = [one async for one in pictor.classify_many(given, concurrency=24)]
+    refused = metric(f"{narrow.url}/metrics", "pictor_refused_total") - before
+    assert refused > 1, "more than the one that is no picture"
     assert sorted(one.picture for one in found) == sorted(given)
     failed = [one for one in found if one.error is not None]
     assert [one.picture for one in failed] == [b"these are words"]

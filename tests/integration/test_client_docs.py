@@ -15,7 +15,7 @@ pytestmark = pytest.mark.one_engine
 PROGRAMS = re.findall(
     r"^```python\n(.*?)^```", (ROOT / "docs/client.md").read_text(), re.S | re.M
 )
-SAID = ("espresso", "espresso", "espresso", "400 not-an-image")
+SAID = ("espresso", "espresso", "espresso", "espresso", "400 not-an-image")
 
 
 @pytest.mark.parametrize(("program", "said"), list(zip(PROGRAMS, SAID, strict=True)))

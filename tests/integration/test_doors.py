@@ -64,6 +64,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[
         "alice": api_keys.add(file, "alice", ("classify", "feedback"), None),
         "bob": api_keys.add(file, "bob", ("classify",), None),
         "few": api_keys.add(file, "few", ("classify",), QUOTA),
+        "several": api_keys.add(file, "several", ("classify",), QUOTA),
         "writer": api_keys.add(file, "writer", ("feedback",), None),
         "operator": api_keys.add(file, "operator", ("admin",), None),
     }
@@ -266,6 +267,19 @@ def test_a_quota_holds_over_both_gateways(doors: Doors, server: redis.Redis) -> 
     assert written
     assert not [name for name in written if "few" in name or doors.keys["few"] in name]
     assert all(0 < server.ttl(name) <= 130 for name in written)
+
+
+def test_pictures_sent_together_count_each(doors: Doors) -> None:
+    def batch(count: int) -> httpx.Response:
+        files = [("file", ("a.png", distinct(COFFEE))) for _ in range(count)]
+        return doors.ask("POST", "/v1/batch", "several", files=files)
+
+    refused = batch(QUOTA + 1)
+    assert (refused.status_code, refused.json()["type"]) == (429, "quota-exceeded")
+    # None of them was counted, and all that are allowed are left.
+    assert [one["status"] for one in batch(QUOTA).json()["results"]] == [200] * QUOTA
+    assert doors.classify("several").status_code == 429
+    assert doors.ask("POST", "/v1/batch", files=[]).status_code == 401
 
 
 def test_a_key_is_added_and_removed_while_it_runs(doors: Doors) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from client.collection.looks import DISTANCE, looks, looks_of, near
+from client.collection.looks import DISTANCE, looks, near, number
+from common import phash
 from tests.support.pictures import encoded, photograph
 
 NAMES = (
@@ -50,7 +51,13 @@ def test_what_a_network_sees_looks_like_the_file(name: str) -> None:
         left, upper = (image.width - side) / 2, (image.height - side) / 2
         box = (left, upper, left + side, upper + side)
         pixels = np.asarray(image.convert("RGB").resize((224, 224), box=box))
-    assert apart(looks(picture), looks_of(pixels)) <= 8
+    assert apart(looks(picture), number(phash.of_pixels(pixels))) <= 8
+
+
+def test_what_a_network_sees_in_little_has_no_looks() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (31, 224, 3), np.uint8)
+    assert phash.of_pixels(pixels) == b""
+    assert number(b"") is None
 
 
 def test_a_turned_photograph_is_compared_upright() -> None:

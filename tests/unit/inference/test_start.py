@@ -88,6 +88,18 @@ def test_decoders_follow_the_engine_unless_told(
     assert start.decoders(told, Recorder(), threads=6) == 2
 
 
+def test_decoding_has_cores_of_its_own_unless_engines_of_one_thread_take_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start, "usable_cores", lambda: 4)
+    on_cpu = Recorder()
+    assert not start.decodes_beside(Settings(), on_cpu, threads=1)
+    assert not start.decodes_beside(Settings(workers=6), on_cpu, threads=1)
+    assert start.decodes_beside(Settings(workers=3), on_cpu, threads=1)
+    assert start.decodes_beside(Settings(), on_cpu, threads=4)
+    assert start.decodes_beside(Settings(), OnGpu(gpu=True), threads=1)
+
+
 async def test_answers_of_another_precision_are_another_models(redis_url: str) -> None:
     """Where they are kept, announced and told: one digest, as long as the model's own."""
     spec = resolve(DEFAULT, Path())

@@ -133,7 +133,12 @@ class Bench:
     """A worker, what it is made of, and the other side of Redis."""
 
     def __init__(
-        self, url: str, *, max_batch: int = 8, link: Keeper | None = None
+        self,
+        url: str,
+        *,
+        max_batch: int = 8,
+        link: Keeper | None = None,
+        beside: bool = True,
     ) -> None:
         self.redis, self._blocking = Keeper(url), Keeper(url)
         self.link = link or Keeper(url)
@@ -145,7 +150,8 @@ class Bench:
             cost.measured(images, 50 + images)
         batcher = Batcher(cost, 5000, max_batch)
         results = Results("m", "d1", LABELS, cache=True)
-        pace, ahead, counts = Pace(), Ahead(cost), Counts()
+        pace, ahead = Pace(), Ahead(cost, beside=beside)
+        counts = Counts()
         self.stages = Stages(
             *(self.link, consumer, batcher),
             Batches(self.link, self.decoder, self.engine, results, cost, ahead, counts),
@@ -169,12 +175,18 @@ class Bench:
         self.running = asyncio.create_task(Worker(self.stages).run(self.stop))
 
     async def add(
-        self, image: bytes, lane: Lane = "interactive", expires_ms: int = 20_000
+        self,
+        image: bytes,
+        lane: Lane = "interactive",
+        expires_ms: int = 20_000,
+        *,
+        phash: bool = False,
     ) -> str:
         """A request on its stream; its id."""
         self._count += 1
         request_id, digest = f"0-{self._count:032x}", hashlib.sha256(image).digest()
-        header = wire.encode(wire.Request(1, request_id, digest, expires_ms))
+        request = wire.Request(1, request_id, digest, expires_ms, phash=phash)
+        header = wire.encode(request)
         stream = keys.requests("m", lane)
         await self.redis.call("XADD", stream, "*", "h", header, "img", image)
         return request_id
@@ -370,6 +382,65 @@ async def test_people_go_before_collections(benches: Benches) -> None:
     order = [answer for batch in bench.engine.seen for answer in batch]
     last_red = max(place for place, answer in enumerate(order) if answer == 0)
     assert 1 <= order[:last_red].count(2) <= 6
+
+
+async def test_people_who_come_unexpected_do_not_wait_for_a_collection_that_was_read(
+    benches: Benches,
+) -> None:
+    """Nobody was there at the last look, so the next batch was planned without people."""
+    bench = benches(beside=False)
+    bench.engine.go.clear()
+    collection = [await bench.add(distinct(BLUE), "bulk") for _ in range(20)]
+    await bench.start()
+    await asyncio.to_thread(bench.engine.begun.wait, 10)
+    person = await bench.add(distinct(RED))
+    bench.engine.go.set()
+    assert await bench.label(person) == "red"
+    assert [await bench.label(one) for one in collection] == ["blue"] * 20
+    await bench.finish()
+    order = [answer for batch in bench.engine.seen for answer in batch]
+    # What the engine had, at most what was read in the same moment, and then the person.
+    assert order.index(0) <= 2 * max(len(batch) for batch in bench.engine.seen)
+
+
+async def test_without_cores_to_decode_on_engine_and_decoder_take_turns(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = benches(beside=False)
+    decode, decoding = bench.decoder.decode, asyncio.Event()
+
+    async def noted(images: Any) -> Any:
+        decoding.set()
+        return await decode(images)
+
+    monkeypatch.setattr(bench.decoder, "decode", noted)
+    await bench.start()
+    bench.engine.go.clear()
+    first = await bench.add(distinct(RED))
+    await asyncio.to_thread(bench.engine.begun.wait, 10)
+    decoding.clear()
+    second = await bench.add(distinct(GREEN))
+    # It is read at once, for all that is known takes longer than it should have.
+    await until(lambda: taken(bench, 2))
+    assert not decoding.is_set()
+    bench.engine.go.set()
+    assert [await bench.label(first), await bench.label(second)] == ["red", "green"]
+    assert decoding.is_set()
+    await bench.finish()
+
+
+async def taken(bench: Bench, entries: int) -> bool:
+    """Whether so many have been read and have not ended."""
+    return (await bench.redis.call("XPENDING", INTERACTIVE, GROUP))[0] == entries
+
+
+async def test_what_a_network_sees_too_small_for_a_perceptual_hash_has_none(
+    bench: Bench,
+) -> None:
+    """Eight pixels by eight, here."""
+    ended = await bench.result(await bench.add(distinct(NOISE), phash=True))
+    assert isinstance(ended, wire.Success)
+    assert not ended.phash
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["unsent", "unanswered"])
