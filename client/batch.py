@@ -64,8 +64,6 @@ class Batches:
         if len(pictures) > MOST:
             raise ValueError(f"at most {MOST} pictures at once")
         ends: Sequence[_Ended | None] = [None] * len(pictures)
-        import os
-
         if self.taken and len(pictures) > 1:
             ends = await self._ends(pictures, query, patience_s) or ends
         return list(
