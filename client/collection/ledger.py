@@ -4,7 +4,7 @@ Whatever ends a run, the next one goes on from here: a file is ``left`` until it
 committed (`client.collection.database`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, TypeVar
 
 import msgspec
@@ -92,6 +92,17 @@ class Ledger(Database):
             " WHERE status = ? AND code != 'refused-entry'",
             (LEFT, FAILED),
         ).rowcount
+
+    def redo(self, models: Collection[str]) -> int:
+        """Files with answers of other models than these, by digest, are left to do again; how many."""
+        others = f"WHERE model_digest NOT IN ({', '.join('?' * len(models))})"
+        these = f"SELECT id FROM contents {others}"  # noqa: S608
+        count = self._db.execute(
+            f"UPDATE files SET status = ?, content = NULL WHERE content IN ({these})",  # noqa: S608
+            (LEFT, *models),
+        ).rowcount
+        self._db.execute(f"DELETE FROM contents {others}", (*models,))  # noqa: S608
+        return count
 
     def known(self, digest: bytes, model_digest: str) -> int | None:
         """The content with this digest that this model has classified, or None."""

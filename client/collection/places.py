@@ -148,6 +148,15 @@ class Places:
         found = self._run("SELECT 1 FROM places WHERE target = ? LIMIT 1", path)
         return found.fetchone() is not None
 
+    def is_moved(self, path: bytes) -> bool:
+        """Whether the file that was there has been moved to its place."""
+        found = self._run(
+            "SELECT 1 FROM files JOIN places ON places.file = files.id"
+            " WHERE path = ? AND way = ? AND state != 'begun' LIMIT 1",
+            *(path, Way.MOVE),
+        )
+        return found.fetchone() is not None
+
     def unsettled(self) -> Iterator[Place]:
         """Steps that were begun and not finished: a crash has left them."""
         yield from map(_place, self._run(f"{COLUMNS} WHERE state != 'made'").fetchall())

@@ -66,6 +66,14 @@ def sort_done(
             ) from error
 
 
+def check(ledger: Path, wish: Wish, *, apply: bool) -> None:
+    """Raises SortingError where `sort_done` would not begin; the ledger is there."""
+    with Places(ledger) as places:
+        sorting = _about(places, wish)
+    if apply:
+        _ready(sorting.into)
+
+
 def _told(error: OSError | sqlite3.Error) -> str:
     if isinstance(error, sqlite3.Error):
         return f"the temporary list of names cannot be kept ({error})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from client.collection import archives, pictures
+from client.collection import archives, globs, packed, pictures
 from client.collection.records import Found
 
 JUNK: Final = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir"})
@@ -29,7 +29,8 @@ class Sources:
         """The files behind these names, each once for each time it is named.
 
         A folder is gone through in order of names, links to folders not followed, hidden files
-        passed by. A name that is not there is a file that is refused: a row that says so.
+        passed by; so is what ``**`` stands for in a glob. A name that is not there is a file that is
+        refused: a row that says so.
         """
         for name in names:
             if not os.path.lexists(name):
@@ -41,7 +42,7 @@ class Sources:
                     Path(str(path).replace("\0", "\N{REPLACEMENT CHARACTER}"))
                 )
             elif not os.path.lexists(path) and glob.has_magic(name):
-                matches = sorted(glob.iglob(name, recursive=True))  # noqa: PTH207
+                matches = sorted(set(globs.matches(name)))
                 yield from self.find(matches) if matches else [_missing(path)]
             else:
                 yield from self._one(path)
@@ -55,7 +56,7 @@ class Sources:
         if stat.S_ISDIR(status.st_mode):
             yield from self._folder(path)
         elif not stat.S_ISREG(status.st_mode):  # to open one may take for ever
-            yield _found(path, status, archives.DEVICE)
+            yield _found(path, status, packed.DEVICE)
         elif archives.is_archive(path):
             yield from archives.find(path)
         else:

@@ -1,9 +1,7 @@
 """``pictor classify``: files in, an output with a row for each."""
 
-import itertools
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,31 +9,40 @@ import typer
 
 from client.collection import lock, output, taxonomy
 from client.collection.ledger import Ledger
-from client.collection.manifests import names
+from client.collection.places import Places, Way
 from client.collection.records import Row
-from client.collection.sources import Sources
+from client.collection.sorter import Wish
+from client.command.after import After
+from client.command.models import NoModel, others, serving
 from client.command.summary import Summary
+from client.command.taking import take
 from client.command.terms import (
     SERVER,
+    TAXONOMY,
+    Apply,
+    By,
     Exit,
     Json,
     Key,
+    Local,
+    Model,
     Server,
+    Threshold,
     leave,
     ledger_of,
     lock_of,
 )
+from client.command.together import not_with, only_with
 from client.command.working import Wanted, answerer_of, work
 from client.errors import ClientError
 from common.errors import StartError
 
-FOUND_AT_ONCE: Final = 1000  # files, between two commits
-BETWEEN: Final = (b"\0", b"\r\n", b"\n")  # names on standard input
-PIECE_BYTES: Final = 64 * 1024  # of standard input; longer than any name
+ENDED: Final = (Exit.DONE, Exit.SOME_FAILED)
 TOP_K: Final = "top_k"  # the note of how many categories all answers have
 
 
 def classify(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -51,37 +58,54 @@ def classify(
             "--out",
             "-o",
             help="Where the answers go; the ending says how: .parquet, .csv or .jsonl.",
+            metavar="OUT",
         ),
     ],
     manifest: Annotated[
         list[Path] | None,
         typer.Option(
             help="A list of files: text, CSV, TSV or Parquet (column path, file or url).",
+            metavar="FILE",
             show_default=False,
         ),
     ] = None,
     server: Server = SERVER,
     key: Key = "",
-    local: Annotated[
-        bool,
-        typer.Option("--local", help="Classify on this machine, without a server."),
-    ] = False,
-    model: Annotated[
-        str, typer.Option(help="With --local: which network; see README, 'Models'.")
-    ] = "",
+    local: Local = False,
+    model: Model = "",
     top_k: Annotated[int, typer.Option(min=1, max=20, help="Categories a file.")] = 5,
     taxonomy_file: Annotated[
         Path | None,
         typer.Option(
             "--taxonomy",
-            help="Your own categories, as for 'pictor sort': two columns more, category and "
-            "category_score.",
+            help="Two columns more, category and category_score, by your own categories: "
+            f"{TAXONOMY}",
             metavar="FILE",
             show_default=False,
         ),
     ] = None,
+    sort_into: Annotated[
+        Path | None,
+        typer.Option(
+            "--sort-into",
+            help="Then put the files into a folder for each category in there, as 'pictor sort OUT "
+            "--into DIR' does, with --by, --threshold and --apply.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    by: By = Way.LINK,
+    threshold: Threshold = 0.5,
+    apply: Apply = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try those again that failed before.")
+    ] = False,
+    redo: Annotated[
+        bool,
+        typer.Option(
+            "--redo",
+            help="Do those again that another model has answered before; until then they are left.",
+        ),
     ] = False,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Pictures under way at a server.")
@@ -104,42 +128,68 @@ def classify(
     A ledger beside the output (OUT.ledger) remembers each file. After Ctrl-C, a crash or a power cut
     the same command goes on; files that have changed are done again, new ones are added.
 
-    Exit status: 0 all done, 1 some files failed, 2 it cannot start or not go on, 3 the server, or a
-    process of --local, is gone, 130 interrupted.
+    Exit status: 0 all done, 1 some files failed or could not be sorted, 2 it cannot start or not go on,
+    3 the server, or a process of --local, is gone, 130 interrupted.
     """
     wanted = Wanted(
         *(server, key, local, model, top_k, concurrency, patience),
         shown=not (quiet or as_json) and sys.stderr.isatty(),
     )
     say = _nothing if quiet or as_json else _say
+    lists = [*(manifest or [])]
     try:
-        _check(out, paths or [], [*(manifest or []), *filter(None, [taxonomy_file])])
+        _together(context)
+        _check(out, paths or [], [*lists, *filter(None, [taxonomy_file])])
+        own = taxonomy.load(taxonomy_file) if taxonomy_file else None
+        wish = Wish(sort_into, by, threshold, own) if sort_into else None
+        after = After(out, wish, taxonomy_file, apply=apply, quiet=quiet or as_json)
         answerer = answerer_of(wanted)
-        extra = _categories(taxonomy_file) if taxonomy_file else None
-        with lock.held(lock_of(out)), Ledger(ledger_of(out)) as ledger:
-            summary = Summary(out)
-            if retry_failed:
-                say(f"{ledger.retry_failed():,} failed files are tried again")
-            _find(ledger, itertools.chain(_named(paths), _listed(manifest)), summary)
-            say(summary.found())
-            if told := _mixed(ledger, top_k):
-                say(told)
-            code, why = work(ledger, answerer, summary, shown=wanted.shown)
-            summary.ended(ledger)
-            output.write(out, ledger.rows(), top_k, extra)
+        with lock.held(lock_of(out)):
+            summary = Summary(out, sorting=wish is not None)
+            with Ledger(ledger_of(out)) as ledger, Places(ledger_of(out)) as places:
+                after.check()
+                if retry_failed:
+                    say(f"{ledger.retry_failed():,} failed files are tried again")
+                if redo:
+                    say(_redone(ledger, places, wanted))
+                take(ledger, places, paths or [], lists, summary)
+                say(summary.found())
+                if mixed := _mixed(ledger, top_k):
+                    say(mixed)
+                with after.told():
+                    code, why = work(ledger, answerer, summary, shown=wanted.shown)
+                    digest, ended = answerer.model_digest, code in ENDED
+                    told = others(ledger, wanted, digest, ask=ended)
+                    summary.ended(ledger, told)
+                    output.write(
+                        out, ledger.rows(), top_k, _columns(own) if own else None
+                    )
+            for line in summary.told():
+                say(line)
+            if code in ENDED:
+                code, why = after.sort(code, summary)
+            elif wish:
+                after.tell()
             if as_json:
                 print(summary.as_json())
-            else:
-                for line in summary.told():
-                    say(line)
             leave(code, why)
+    except NoModel as error:
+        leave(Exit.GAVE_UP, error)
     except (ClientError, StartError) as error:
         leave(Exit.CANNOT, error)
 
 
-def _categories(file: Path) -> tuple[tuple[str, ...], output.Extra]:
-    """The columns that a taxonomy adds; raises TaxonomyError."""
-    own = taxonomy.load(file)
+def _together(context: typer.Context) -> None:
+    """Raises Apart where an option says nothing."""
+    only_with(context, "local", "model")
+    not_with(context, "local", "server", "key", "patience", "concurrency")
+    only_with(context, "sort_into", "by", "threshold", "apply")
+    if context.params["sort_into"] and not context.params["as_json"]:
+        only_with(context, "apply", "quiet")
+
+
+def _columns(own: taxonomy.Taxonomy) -> tuple[tuple[str, ...], output.Extra]:
+    """The columns that a taxonomy adds."""
 
     def add(row: Row) -> dict[str, str | float | None]:
         if row.content is None:
@@ -148,6 +198,22 @@ def _categories(file: Path) -> tuple[tuple[str, ...], output.Extra]:
         return {"category": category, "category_score": round(score, 6)}
 
     return ("category", "category_score"), add
+
+
+def _redone(ledger: Ledger, places: Places, wanted: Wanted) -> str:
+    """Leaves to do again what other models have answered; what to say of it.
+
+    Raises:
+        ClientError, StartError: nobody says which model answers now, or the files are elsewhere.
+    """
+    sorting = places.sorting()
+    if sorting is not None and sorting.way == Way.MOVE and places.count():
+        raise ClientError(
+            "its files have been moved to their places; take that back with 'pictor undo OUT' first"
+        )
+    now = serving(wanted, fetch=True)
+    with ledger.together():
+        return f"{ledger.redo(now):,} files of other models are done again"
 
 
 def _say(text: str) -> None:
@@ -178,39 +244,3 @@ def _mixed(ledger: Ledger, top_k: int) -> str:
         f"What was done before has {before} categories a file. "
         "For more of them begin anew, with another --out."
     )
-
-
-def _named(paths: Sequence[str] | None) -> Iterator[str]:
-    for path in paths or ():
-        if path == "-":
-            yield from _standard_input()
-        else:
-            yield path
-
-
-def _listed(manifests: Sequence[Path] | None) -> Iterator[str]:
-    for manifest in manifests or ():
-        yield from names(manifest)
-
-
-def _find(ledger: Ledger, given: Iterable[str], summary: Summary) -> None:
-    """Takes the files in, so many at a time."""
-    sources = Sources()
-    found = sources.find(given)
-    while chunk := list(itertools.islice(found, FOUND_AT_ONCE)):
-        with ledger.together():
-            _, done = ledger.found(chunk)
-        summary.files += len(chunk)
-        summary.found_done += done
-    summary.skipped = sources.skipped
-
-
-def _standard_input() -> Iterator[str]:
-    """Names, a line each, or with zero bytes between (``find -print0``); never all at once."""
-    rest = between = b""
-    while piece := sys.stdin.buffer.read(PIECE_BYTES):
-        between = between or next(one for one in BETWEEN if one in piece + b"\n")
-        *ended, rest = (rest + piece).split(between)
-        yield from map(os.fsdecode, filter(None, ended))
-    if rest:
-        yield os.fsdecode(rest)

@@ -6,7 +6,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from client.command.terms import SERVER, Exit, Json, Key, Server, leave
+from client.command.terms import SERVER, Exit, Json, Key, Model, Server, leave
+from client.command.together import not_with, only_with
 from client.errors import ClientError, Refused
 from common.errors import StartError
 
@@ -27,6 +28,7 @@ class Labels(msgspec.Struct, frozen=True):
 
 
 def labels(
+    context: typer.Context,
     text: Annotated[
         str,
         typer.Argument(
@@ -41,9 +43,7 @@ def labels(
     local: Annotated[
         bool, typer.Option("--local", help="Those of this machine's model; no server.")
     ] = False,
-    model: Annotated[
-        str, typer.Option(help="With --local: which network; see README, 'Models'.")
-    ] = "",
+    model: Model = "",
     as_json: Json = False,
 ) -> None:
     """Lists categories, one a line: WordNet id, label as in the output, in words.
@@ -54,6 +54,8 @@ def labels(
     from client.http import Away
 
     try:
+        only_with(context, "local", "model")
+        not_with(context, "local", "server", "key")
         found = (
             _of_this_machine(model, text)
             if local

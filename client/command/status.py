@@ -10,6 +10,8 @@ from client.errors import ClientError
 def status(out: Out, *, as_json: Json = False) -> None:
     """Says how many files of a collection are done, have failed, and are left; also during a run.
 
+    With --json also whether it is complete: nothing is left.
+
     Exit status: 0 all done, 1 some failed or are left, 2 there is no such collection.
     """
     try:
@@ -18,7 +20,10 @@ def status(out: Out, *, as_json: Json = False) -> None:
     except ClientError as error:
         leave(Exit.CANNOT, error)
     if as_json:
-        told = msgspec.json.encode({**counts, "duplicates": duplicates}).decode()
+        complete = not counts["left"]
+        told = msgspec.json.encode(
+            {"complete": complete, **counts, "duplicates": duplicates}
+        ).decode()
     else:
         told = (
             f"{counts['done']:,} done, {counts['failed']:,} failed, {counts['left']:,} left; "

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,7 +29,10 @@ class Summary:
     tally: Tally = field(default_factory=Tally)
     counts: dict[Status, int] = field(default_factory=dict)
     duplicates: int = 0
-    models: int = 1
+    put: int = 0
+    others: tuple[int, list[str]] | None = None
+    sorting: bool = False
+    sorted: dict[str, Any] | None = None
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def found(self) -> str:
@@ -39,10 +42,15 @@ class Summary:
             told += f", {self.found_done:,} of them done already"
         if self.skipped:
             told += f"; {self.skipped:,} others are no pictures by their names"
+        if self.put:
+            told += f"; {self.put:,} more were put there by 'pictor sort'"
         return told
 
-    def ended(self, ledger: Ledger) -> None:
-        """Takes the figures of a run that has ended."""
+    def ended(
+        self, ledger: Ledger, others: tuple[int, list[str]] | None = None
+    ) -> None:
+        """Takes the figures of a run that has ended, and `client.command.models.others`."""
+        self.others = others
         self.counts = ledger.counts()
         self.duplicates = ledger.duplicates()
         for row in ledger.rows("failed"):
@@ -70,10 +78,11 @@ class Summary:
             yield f"  and {more:,} more; all are in {self.out}"
         if counts["failed"]:
             yield "Try the failed ones again with --retry-failed."
-        if self.models > 1:
+        if self.others and self.others[0]:
+            count, names = self.others
             yield (
-                f"The answers are of {self.models} models (column model_digest). "
-                "For those of one begin anew, with another --out."
+                f"{count:,} of the done ones were answered by another model ({', '.join(names)}) and stay "
+                "so; --redo does them again."
             )
         yield f"{shown(os.fsencode(self.out))} has a row for each."
 
@@ -83,8 +92,11 @@ class Summary:
         ``found`` files were named or lay in what was named, ``found_done`` of them needed no work,
         ``skipped`` are no pictures by their names; ``done``, ``failed`` and ``left`` count all files of
         the ledger, ``duplicates`` those with the bytes of another; ``classified`` were run by the
-        network in this run, which took ``seconds``, warm-up apart.
+        network in this run, which took ``seconds``, warm-up apart; ``other_models`` counts the done ones
+        that another model has answered than the one that would now, null where nobody says which that
+        is; ``sorted``, with --sort-into, is what ``pictor sort --json`` tells, null where nothing was.
         """
+        told = {"sorted": self.sorted} if self.sorting else {}
         return msgspec.json.encode(
             {
                 "out": shown(os.fsencode(self.out)),
@@ -95,5 +107,7 @@ class Summary:
                 "duplicates": self.duplicates,
                 "classified": self.tally.done - self.tally.reused,
                 "seconds": round(self.seconds, 2),
+                "other_models": self.others and self.others[0],
+                **told,
             }
         ).decode()

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from client.collection.places import Way
 from client.words import printable
 
 
@@ -40,6 +41,42 @@ Key = Annotated[
         show_default=False,
     ),
 ]
+Local = Annotated[
+    bool,
+    typer.Option("--local", help="On every core of this machine, without a server."),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="With --local: efficientnet_lite0, _lite1 or _lite2, a network of keras.applications such "
+        "as resnet50, or a folder with one of yours; without, what PICTOR_MODEL says, or the first.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+By = Annotated[
+    Way,
+    typer.Option(
+        help="link: a second name of the file, which takes no room. symlink: a pointer to it. "
+        "copy: its bytes once more. move: it is then only there."
+    ),
+]
+Threshold = Annotated[
+    float,
+    typer.Option(
+        min=0.0, max=1.0, help="Files that are less sure go to the folder _review."
+    ),
+]
+Apply = Annotated[
+    bool,
+    typer.Option(
+        "--apply", help="Put them there. Without, it is only told what would be."
+    ),
+]
+TAXONOMY = (
+    "a CSV with lines label,category, or JSON; a label may be a WordNet id or a pattern such as "
+    "*terrier*; A/B makes folders within folders."
+)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 SERVER = "http://127.0.0.1:8000"
 

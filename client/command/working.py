@@ -25,7 +25,6 @@ from common.settings import Settings
 
 TELL_S: Final = 0.2
 TROUBLE_S: Final = 2.0
-MODELS: Final = "models"  # the note of those that have answered, by their digests
 GRACE_S: Final = 5.0  # for what is under way when it is interrupted
 GOES_ON: Final = "The same command goes on from here."
 
@@ -91,17 +90,7 @@ async def _run(
                 await run.go()
             finally:
                 telling.cancel()
-                _note_model(run.ledger, answerer.model_digest, summary)
                 summary.seconds = time.monotonic() - started
-
-
-def _note_model(ledger: Ledger, digest: str, summary: Summary) -> None:
-    """Counts the models that have answered, in this run or before."""
-    models = ledger.noted(MODELS, list[str]) or []
-    if digest not in models and summary.tally.done > summary.tally.reused:
-        models.append(digest)
-        ledger.note(MODELS, models)
-    summary.models = len(models)
 
 
 def _code(ledger: Ledger) -> Exit:

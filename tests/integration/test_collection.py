@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Path:
 @pytest.fixture(params=["--local", "--server"])
 def way(request: pytest.FixtureRequest, server: System) -> list[str]:
     if request.param == "--server":
-        return ["--server", server.url]
+        return ["--server", server.url, "--concurrency", "4"]
     return ["--local"]
 
 
@@ -91,7 +91,7 @@ def test_killed_at_three_moments_it_goes_on_where_it_stopped(
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out.jsonl"
     fill(folder, FILES)
-    line = ("classify", folder, "--out", out, "--json", "--concurrency", 4, *way)
+    line = ("classify", folder, "--out", out, "--json", *way)
     kills = 0
     for _ in range(3):
         before = done(out)
@@ -109,7 +109,8 @@ def test_killed_at_three_moments_it_goes_on_where_it_stopped(
     check_whole(out, folder)
     code, told, _ = finished(command("status", out, "--json", data_dir=models))
     assert code == 0
-    assert json.loads(told) == {"left": 0, "done": FILES, "failed": 0, "duplicates": 0}
+    expected = {"left": 0, "done": FILES, "failed": 0, "duplicates": 0}
+    assert json.loads(told) == {"complete": True, **expected}
 
 
 def test_interrupted_it_ends_in_order_and_goes_on(
@@ -117,7 +118,7 @@ def test_interrupted_it_ends_in_order_and_goes_on(
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out.jsonl"
     fill(folder, 240)
-    line = ("classify", folder, "--out", out, "--concurrency", 4, *way)
+    line = ("classify", folder, "--out", out, *way)
     process = command(*line, data_dir=models)
     assert reached(process, lambda: done(out) > 0)
     process.send_signal(signal.SIGINT)
@@ -165,7 +166,9 @@ def test_two_runs_on_one_output_are_refused(tmp_path: Path, server: System) -> N
     line = ("classify", folder, "--out", out, "--server", server.url)
     first = command(*line, "--concurrency", 1, data_dir=tmp_path)
     assert reached(first, lambda: done(out) > 0)
+    first.send_signal(signal.SIGSTOP)  # lest it ends before the other has begun
     code, _, err = finished(command(*line, data_dir=tmp_path))
+    first.send_signal(signal.SIGCONT)
     assert code == 2
     assert f"process {first.pid} is at work on this output" in err
     assert finished(first)[0] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client.collection import archives
+from client.collection import archives, packed
 from client.collection.reading import Reader, TooLarge
 from client.collection.records import Found
 from client.collection.sources import Sources
@@ -60,12 +60,12 @@ def test_pictures_are_found_and_read_in_any_order(
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        ("../up.png", archives.OUTSIDE),
-        ("a/../../up.png", archives.OUTSIDE),
-        ("/etc/up.png", archives.OUTSIDE),
-        ("C:/up.png", archives.OUTSIDE),
-        ("inner.zip", archives.NESTED),
-        ("inner.tar.gz", archives.NESTED),
+        ("../up.png", packed.OUTSIDE),
+        ("a/../../up.png", packed.OUTSIDE),
+        ("/etc/up.png", packed.OUTSIDE),
+        ("C:/up.png", packed.OUTSIDE),
+        ("inner.zip", packed.NESTED),
+        ("inner.tar.gz", packed.NESTED),
     ],
 )
 def test_names_that_lead_elsewhere_are_refused_and_the_others_are_not(
@@ -99,9 +99,9 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path) -> None:
             entry.type, entry.linkname = kind, "/etc/passwd"
             archive.addfile(entry)
     assert by_name(list(archives.find(path))) == {
-        "soft.png": archives.LINK,
-        "hard.png": archives.LINK,
-        "pipe.png": archives.DEVICE,
+        "soft.png": packed.LINK,
+        "hard.png": packed.LINK,
+        "pipe.png": packed.DEVICE,
     }
 
 
@@ -112,7 +112,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(entry, "/etc/passwd")
     (found,) = archives.find(path)
-    assert found.refused == archives.LINK
+    assert found.refused == packed.LINK
 
 
 def test_an_encrypted_entry_is_refused(tmp_path: Path) -> None:
@@ -122,15 +122,15 @@ def test_an_encrypted_entry_is_refused(tmp_path: Path) -> None:
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
     (found,) = archives.find(path)
-    assert found.refused == archives.ENCRYPTED
+    assert found.refused == packed.ENCRYPTED
 
 
 def test_a_bomb_is_refused_and_one_that_lies_is_not_unpacked(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", {"bomb.png": bytes(30_000_000)})
     (found,) = archives.find(path)
-    assert found.refused == archives.BOMB
-    packed = tarred(tmp_path / "b.tar.gz", {"bomb.png": bytes(30_000_000)})
-    (found,) = archives.find(packed)
+    assert found.refused == packed.BOMB
+    torn = tarred(tmp_path / "b.tar.gz", {"bomb.png": bytes(30_000_000)})
+    (found,) = archives.find(torn)
     with Reader() as reader, pytest.raises(TooLarge, match="20 MB"):
         reader.read(found.path)
 
@@ -145,7 +145,7 @@ def test_two_entries_of_one_name_are_told_apart(tmp_path: Path) -> None:
         archive.writestr("a.png", b"other")
     first, second = archives.find(path)
     assert first.refused == ""
-    assert second.refused == archives.TWICE
+    assert second.refused == packed.TWICE
     assert first.path != second.path
 
 
@@ -193,13 +193,13 @@ def test_a_damaged_head_is_not_taken_for_the_end(tmp_path: Path) -> None:
 def test_a_tar_that_grows_without_measure_is_left(tmp_path: Path) -> None:
     path = tarred(tmp_path / "a.tar.xz", {"notes.txt": bytes(120_000_000)}, "w:xz")
     (found,) = archives.find(path)
-    assert archives.BOMB in found.refused
+    assert packed.BOMB in found.refused
 
 
 def test_a_pipe_called_like_an_archive_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.zip")
     (found,) = Sources().find([str(tmp_path / "a.zip")])
-    assert found.refused == archives.DEVICE
+    assert found.refused == packed.DEVICE
 
 
 @pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
