@@ -60,7 +60,8 @@ calibrate: $(RUN) ## finds out how many workers of how many threads do best here
 	@$(BIN)/python -m inference calibrate
 
 test: $(DEV) ## setup, then unit and integration tests, integration under both engines where one has a part in it
-	@$(BIN)/python -m pytest tests tests/containers/test_files.py --ignore tests/chaos --ignore tests/browser
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder tests/containers/test_files.py tests \
+	  --ignore tests/chaos --ignore tests/browser
 
 test-browser: $(DEV) ## the pages in Chromium, by each way a person has; screenshots in tests/browser/shots; under 6 minutes
 	@$(BIN)/python -m pytest tests/browser

@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import redis
 
+from tests.support import turns
 from tests.support.server import Server
 from tests.support.system import ROOT, System, environment, with_model
 
@@ -27,6 +29,28 @@ def pytest_collection_modifyitems(
     twice = [one for one in items if _needless(one)]
     items[:] = [one for one in items if not _needless(one)]
     config.hook.pytest_deselected(items=twice)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What shares fixtures is run by one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return turns.group(nodeid)
+
+    return Together(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the time of a test is counted
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What measures the machine has it to itself (the mark ``alone``), where others would use it too."""
+    if not hasattr(item.config, "workerinput"):  # not a process of pytest-xdist
+        return (yield)
+    folder = item.config.cache.mkdir("turns")
+    with turns.turn(folder, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 def _needless(item: pytest.Item) -> bool:

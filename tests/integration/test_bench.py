@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.system import ROOT, environment
+
+pytestmark = pytest.mark.alone
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Found = dict[str, Any]

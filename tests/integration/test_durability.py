@@ -35,6 +35,7 @@ async def test_always_loses_nothing_to_kill_9() -> None:
         assert killed.missing == 0
 
 
+@pytest.mark.alone
 async def test_everysec_loses_at_most_what_the_disk_was_late_with() -> None:
     killed = await crashes.killed("everysec")
     assert killed.acknowledged > 0

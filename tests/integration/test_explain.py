@@ -228,6 +228,7 @@ async def test_the_explainer_is_killed_and_the_map_still_comes(
     await link.close()
 
 
+@pytest.mark.alone
 async def test_a_collection_goes_on_while_maps_are_made(explained: System) -> None:
     """It loses no more than what gives way takes from it: far from what a part of equal rank would."""
     async with httpx.AsyncClient(base_url=explained.url, timeout=60) as client:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -203,17 +204,33 @@ CANNOT_START: dict[str, tuple[Callable[[Path, int], dict[str, object]], str]] = 
 }
 
 
+@pytest.fixture(scope="module")
+def refused(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Path
+) -> dict[str, tuple[Path, subprocess.CompletedProcess[str]]]:
+    """What became of each, and in which folder; some wait before they give up, so a few go at once."""
+
+    def start(name: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        settings, _ = CANNOT_START[name]
+        data_dir = with_model(tmp_path_factory.mktemp("refused"), prepared / "models")
+        with _occupied() as occupied:
+            port: int = occupied.getsockname()[1]
+            return data_dir, _run(System(data_dir, **settings(data_dir, port)))
+
+    with ThreadPoolExecutor(4) as starts:
+        return dict(zip(CANNOT_START, starts.map(start, CANNOT_START), strict=True))
+
+
 @pytest.mark.parametrize("name", CANNOT_START)
-def test_what_stands_in_the_way_is_said_in_one_line(data_dir: Path, name: str) -> None:
+def test_what_stands_in_the_way_is_said_in_one_line(
+    refused: dict[str, tuple[Path, subprocess.CompletedProcess[str]]], name: str
+) -> None:
     """One line on standard error, a status that is not 0, and nothing left running."""
-    settings, expected = CANNOT_START[name]
-    with _occupied() as occupied:
-        system = System(data_dir, **settings(data_dir, occupied.getsockname()[1]))
-        done = _run(system)
+    data_dir, done = refused[name]
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith("pictor: ")]
     assert len(lines) == 1, done.stderr
-    assert expected in lines[0]
+    assert CANNOT_START[name][1] in lines[0]
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr + done.stdout
     assert _left_in(data_dir) == []

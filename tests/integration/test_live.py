@@ -127,6 +127,7 @@ def test_figures_move_while_pictures_are_classified(system: System) -> None:
         assert worker["points"]
 
 
+@pytest.mark.alone
 def test_known_pictures_and_errors_are_told_by_kind(system: System) -> None:
     picture = distinct(COFFEE)
     with watching(system.url) as stream:

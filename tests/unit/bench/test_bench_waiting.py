@@ -81,6 +81,7 @@ def successors(pid: int) -> list[psutil.Process]:
     ]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("images", [1, 8])
 def test_it_waits_as_long_as_it_should(images: int) -> None:
     """The best of several: what is late is the machine's doing."""

@@ -290,6 +290,7 @@ async def test_to_look_for_results_no_entry_is_read(
     gateway: Gateway, flushed_redis_url: str
 ) -> None:
     """Each holds a picture of up to 20 MB, and whoever fails or is late has a look."""
+    await gateway.replies.first()  # who waits before it listens may have been lost
     monitor = await Link.open(flushed_redis_url, make=Monitor)
     assert isinstance(monitor, Monitor)
     await monitor.call("MONITOR")

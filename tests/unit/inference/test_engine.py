@@ -207,6 +207,7 @@ def test_a_row_that_is_not_of_numbers_is_an_error(value: float) -> None:
         check_rows(rows, (2, 3))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["litert", "tensorflow"])
 def test_other_threads_run_while_it_computes(kind: str, request: Any) -> None:
     """The heartbeat of a worker depends on it: the longest gap is far below the batch."""
