@@ -17,8 +17,9 @@ from inference.engine import Engine
 from inference.models.spec import ModelSpec
 
 # inline: decode, then infer, in one thread. thread: the next batch is decoded by a second thread
-# meanwhile. process: by a child, as the workers do (`inference.decoder`).
-Layout = Literal["inline", "thread", "process"]
+# meanwhile. process: by a child (`inference.decoder`). turns: by a child, and the engine waits for it, as
+# workers do that have no cores to spare (`inference.ahead`).
+Layout = Literal["inline", "thread", "process", "turns"]
 LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 BATCHES: Final = (1, 2, 4, 8)
 
@@ -50,8 +51,9 @@ class Runner:
 
     def run(self, way: Way, seconds: float) -> float:
         """Images a second."""
-        if way.layout == "process":
-            return asyncio.run(self._with_child(way.batch, seconds))
+        if way.layout in {"process", "turns"}:
+            turns = way.layout == "turns"
+            return asyncio.run(self._with_child(way.batch, seconds, turns=turns))
         if way.layout == "thread":
             with ThreadPoolExecutor(1) as ahead:
                 return self._overlapped(way.batch, seconds, ahead)
@@ -85,7 +87,7 @@ class Runner:
 
         return _rate(size, seconds, step)
 
-    async def _with_child(self, size: int, seconds: float) -> float:
+    async def _with_child(self, size: int, seconds: float, *, turns: bool) -> float:
         settings = self._settings
         decoder = Decoder(
             self._spec.preprocessing,
@@ -100,6 +102,8 @@ class Runner:
             loop = asyncio.get_running_loop()
             while (elapsed := time.perf_counter() - started) < seconds:
                 running = loop.run_in_executor(thread, self._engine.run, following)
+                if turns:
+                    await running
                 following = await self._decode_there(decoder, size)
                 await running
                 done += size

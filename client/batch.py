@@ -31,6 +31,7 @@ class _Ended(msgspec.Struct, frozen=True):
     answer: Answer | None = None
     accepted: _Accepted | None = None
     problem: Problem | None = None
+    retry_after_s: float | None = None
 
 
 class _Batch(msgspec.Struct, frozen=True):
@@ -63,14 +64,17 @@ class Batches:
         """The outcomes of up to MOST pictures, in their order; each as if it had been sent alone."""
         if len(pictures) > MOST:
             raise ValueError(f"at most {MOST} pictures at once")
+        patiences = [Patience(patience_s) for _ in pictures]
         ends: Sequence[_Ended | None] = [None] * len(pictures)
         if self.taken and len(pictures) > 1:
             ends = await self._ends(pictures, query, patience_s) or ends
         return list(
             await asyncio.gather(
                 *(
-                    self._outcome(picture, end, query, patience_s)
-                    for picture, end in zip(pictures, ends, strict=True)
+                    self._outcome(picture, end, query, patience)
+                    for picture, end, patience in zip(
+                        pictures, ends, patiences, strict=True
+                    )
                 )
             )
         )
@@ -121,7 +125,7 @@ class Batches:
         picture: bytes,
         end: _Ended | None,
         query: dict[str, str],
-        patience_s: float | None,
+        patience: Patience,
     ) -> Outcome:
         """One picture's: that of the batch, or of the way that it goes from there alone."""
         location = ""
@@ -134,9 +138,20 @@ class Batches:
                 location = f"/v1/results/{end.accepted.id}"
         request = Request(self.session, self.gate, self.url, query, picture)
         try:
-            return await request.answer(Patience(patience_s), location)
+            if end is not None:
+                await self._wait(end, patience)
+            return await request.answer(patience, location)
         except ClientError as error:
             return error
+
+    async def _wait(self, end: _Ended, patience: Patience) -> None:
+        """Until it is worth while to try again, or to ask for its result; raises PatienceOver."""
+        asked = None if end.retry_after_s is None else str(end.retry_after_s)
+        why = end.problem.detail if end.problem else "still in the queue"
+        wait_s = patience.after(why, asked)
+        if not end.accepted:
+            self.gate.close_for(wait_s)
+        await asyncio.sleep(wait_s)
 
 
 def _form(pictures: Sequence[bytes], boundary: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from common.connections import Keeper
-from common.errors import BrokerAway, Forbidden, QuotaExceeded, Unauthorized
+from common.errors import BrokerAway, Forbidden, TooMany, Unauthorized
 from common.settings import Settings
 from gateway import addresses
 from gateway.api_keys import Scope
@@ -130,17 +130,17 @@ class Access:
     async def count(
         self, caller: Caller, scope: MutableMapping[str, Any], more: int
     ) -> None:
-        """Counts so many requests more than the one that was let in; raises as `enter` does.
+        """Counts so many requests more than the one that was let in, which stays counted.
 
-        Where they are too many none is counted, nor the one.
+        Raises:
+            TooMany: they would never be within the quota.
+            QuotaExceeded, BrokerAway: as for `enter`.
         """
         if caller.charge is not None and more:
-            who = self._who(caller.owner, scope)
-            try:
-                await self._quota.take(who, caller.charge.quota, more)
-            except QuotaExceeded:
-                await self._quota.give_back(caller.charge)
-                raise
+            quota = caller.charge.quota
+            if more >= quota:
+                raise TooMany(f"This key may send {quota} pictures a minute.")
+            await self._quota.take(self._who(caller.owner, scope), quota, more)
 
     async def give_back(self, caller: Caller) -> None:
         """Uncounts a request that was refused after it had been let in here."""

@@ -140,11 +140,17 @@ def content_type_of(upload: Upload) -> str:
     return next(iter(upload.headers(CONTENT_TYPE)), "")
 
 
-def confirm(here: Service, image: bytes, lane: Lane, *, keep: bool) -> None:
-    """Raises where an image is too large, or where there is no room for it by now."""
+def confirm(
+    here: Service, image: bytes, lane: Lane, *, keep: bool, new: bool = False
+) -> None:
+    """Raises where an image is too large, or where there is no room for it by now.
+
+    A new one was not counted at the headers, and is here.
+    """
     if len(image) > here.settings.max_upload_bytes:
         raise TooLarge(f"At most {here.settings.max_upload_mb:g} MB are taken.")
-    here.admission.confirm(lane, here.settings.patience_s(lane, keep=keep))
+    look = here.admission.check if new else here.admission.confirm
+    look(lane, here.settings.patience_s(lane, keep=keep))
 
 
 def receipt_of(

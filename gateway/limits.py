@@ -107,7 +107,8 @@ class Limits:
                 raise Busy(retry_after_s=1)
         if upload:
             keeps = path in KEEPS
-            lane = _lane(scope) if keeps else "interactive"
+            usual: Lane = "bulk" if path == BATCH else "interactive"
+            lane = _lane(scope, usual) if keeps else usual
             patience_s = self._settings.patience_s(lane, keep=keeps)
             self._admission.check(lane, patience_s)
 
@@ -123,10 +124,10 @@ def _content_length(scope: Scope, headers: dict[bytes, bytes]) -> int:
     return int(given) if len(given) < LONGEST_LENGTH else sys.maxsize
 
 
-def _lane(scope: Scope) -> Lane:
+def _lane(scope: Scope, usual: Lane) -> Lane:
     query = scope["query_string"].decode("latin-1")
     try:
         given = parse_qs(query, max_num_fields=MOST_PARAMETERS).get("lane", [""])[0]
     except ValueError:  # the route will say what is wrong with it
         given = ""
-    return next((lane for lane in LANES if lane == given), "interactive")
+    return next((lane for lane in LANES if lane == given), usual)

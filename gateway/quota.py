@@ -68,7 +68,7 @@ class Quota:
             replies = await self._link.calls(
                 (
                     ("MULTI",),
-                    ("INCRBY", charge.key, count),
+                    _more(charge),
                     ("EXPIRE", charge.key, KEPT_S),
                     ("GET", keys.quota(hashed, int(window) - 1)),
                     ("EXEC",),
@@ -91,11 +91,22 @@ class Quota:
             log.warning("a quota was not given back", reason=str(error))
 
 
+# By one without BY: it is all that a Redis may allow whose rules are older than batches.
+def _more(charge: Charge) -> tuple[str | int, ...]:
+    key, count = charge.key, charge.count
+    return ("INCR", key) if count == 1 else ("INCRBY", key, count)
+
+
+def _less(charge: Charge) -> tuple[str | int, ...]:
+    key, count = charge.key, charge.count
+    return ("DECR", key) if count == 1 else ("DECRBY", key, count)
+
+
 def _back(charge: Charge) -> tuple[tuple[str | int, ...], ...]:
     """As well with a time to live: the counter may have expired in between."""
     return (
         ("MULTI",),
-        ("DECRBY", charge.key, charge.count),
+        _less(charge),
         ("EXPIRE", charge.key, KEPT_S),
         ("EXEC",),
     )

@@ -87,23 +87,29 @@ def _field(content_type: str, body: bytes) -> bytes:
 
 
 def _fields(content_type: str, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The form fields ``file``: each one's file name, which may be missing, and its data."""
+    """The form fields ``file``: each one's file name, which may be missing, and its data.
+
+    Raises NoFile where the form does not end as it should: what is missing may have been one.
+    """
     match = _BOUNDARY.search(content_type)
     if match is None:
-        return
+        raise NoFile
     delimiter = b"--" + match[1].rstrip().encode("latin-1", "replace")
     start = body.find(delimiter)
     for _ in range(MOST_PARTS):
+        if start >= 0 and body.startswith(b"--", start + len(delimiter)):
+            return
         head_end = body.find(b"\r\n\r\n", start, start + LONGEST_HEAD)
         if start < 0 or head_end < 0:
-            return
+            break
         end = body.find(b"\r\n" + delimiter, head_end + 2)
         if end < 0:
-            return
+            break
         disposition = _DISPOSITION.search(body, start, head_end)
         if disposition is not None and _first(_NAME, disposition[1]) == FIELD:
             yield _first(_FILE_NAME, disposition[1]), body[head_end + 4 : end]
         start = end + 2
+    raise NoFile("The form is cut off, or has too many fields.")
 
 
 def _first(pattern: re.Pattern[bytes], text: bytes) -> bytes:

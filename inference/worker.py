@@ -140,27 +140,16 @@ class Worker:
         bulk = self._bulk_among(entries)
         interactive = len(entries) - bulk
         rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
-        if rest.bulk:  # people may have come since the last look, and go first
+        if rest.bulk:  # people may have come since the last look, and go along
             rest = Plan(rest.images, rest.bulk)
         if rest.images or not now_ms:
             now_ms = await self._take(rest, entries)
-        self._people_first(entries, plan)
+        # Two may come at once where one was waited for, a lane each.
+        self._left = entries[batcher.max_batch :]
+        del entries[batcher.max_batch :]
         bulk = self._bulk_among(entries)
         batcher.took(Plan(len(entries) - bulk, bulk), queued)
         return now_ms
-
-    def _people_first(self, entries: list[Entry], plan: Plan) -> None:
-        """Leaves for the next turn what is not to go with those who have come since the last look."""
-        bulk = self._bulk_among(entries)
-        people = len(entries) - bulk
-        if people > plan.interactive and bulk:
-            now = Queued(people, bulk, self._seen.workers)
-            bulk = min(bulk, self._stages.batcher.plan(now).bulk)
-        lane = self._stages.consumer.streams["bulk"]
-        entries.sort(key=lambda one: one.stream == lane)
-        end = min(people + bulk, self._stages.batcher.max_batch)
-        self._left = entries[end:]
-        del entries[end:]
 
     async def _take(self, plan: Plan, entries: list[Entry]) -> float:
         """Takes what is planned and looks what is left; Redis' time in milliseconds."""

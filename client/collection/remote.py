@@ -62,7 +62,7 @@ class Remote:
         """As `Answerer.classify`; raises PatienceOver, Refused where the caller is, and BadAnswer."""
         together = min(TOGETHER, self._concurrency)
         groups = _groups(pictures, together)
-        at_once = -(-self._concurrency // together)
+        at_once = self._concurrency // together
         async with aclosing(outcomes(self._several, groups, at_once)) as source:
             async for ends in source:
                 for ended in ends:
@@ -98,10 +98,10 @@ class Remote:
         if isinstance(answer, ClientError):
             return answer
         self.model_digest = answer.model_digest
-        if answer.phash is None and answer.cached:  # nobody has opened it for this
+        if answer.phash is None:  # nobody has looked, or there is nothing to tell it by
             alike = await asyncio.to_thread(looks, picture.data)
         else:
-            alike = number(bytes.fromhex(answer.phash or ""))
+            alike = number(bytes.fromhex(answer.phash))
         return _ended(picture, _content(picture, answer, alike))
 
 

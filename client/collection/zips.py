@@ -5,6 +5,7 @@ to 4.3.16). `zipfile` holds the whole list in memory, about 0.8 KB an entry. So 
 file with some entries of the list at a time: what they mean, and their bytes, are left to it.
 """
 
+import contextlib
 import io
 import stat
 import struct
@@ -27,6 +28,10 @@ _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
 _BOTH64: Final = _END64.size + _LOCATOR64.size
 _LONGEST_COMMENT: Final = 0xFFFF
+_BROKEN: Final = (
+    *(zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError),
+    *(struct.error, OverflowError, IndexError),
+)
 _DAMAGED: Final = "its list of entries is damaged"
 
 
@@ -41,7 +46,7 @@ class Zip:
         except BaseException:
             self._file.close()
             raise
-        self._known: dict[int, int] = {}
+        self._known: dict[int, int] | None = None
 
     def entries(self) -> Iterator[tuple[str, int, str]]:
         """As `Archive.entries`."""
@@ -51,9 +56,11 @@ class Zip:
 
     def open(self, name: str) -> IO[bytes]:
         """As `Archive.open`; of several entries of a name the first."""
-        if not self._known:
-            for place, entry in self._listed():
-                self._known.setdefault(hash(entry.filename), place)
+        if self._known is None:
+            self._known = {}
+            with contextlib.suppress(*_BROKEN):  # what was listed before it is whole
+                for place, entry in self._listed():
+                    self._known.setdefault(hash(entry.filename), place)
         place = self._known[hash(name)]
         self._file.seek(place)
         head = self._file.read(_ENTRY_BYTES)

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from quart_schema import document_querystring, document_response
 
-from common.errors import RequestError
+from common.errors import EmptyFile, RequestError
 from gateway import metrics, problems, uploads
 from gateway.classify import Upload, arrived_s, confirm, content_type_of, run
 from gateway.contract import Batch, BatchQuery, Ended, classified
@@ -45,19 +45,29 @@ async def post_batch(upload: Upload) -> Reply:
     await here.access.count(this.caller, upload.scope, len(images) - 1)
     metrics.ASKED.inc(len(images) - 1)
     ends = await asyncio.gather(
-        *(_end(upload, query, image, uploaded_s) for image in images)
+        *(
+            _end(upload, query, image, uploaded_s, new=number > 0)
+            for number, image in enumerate(images)
+        )
     )
     return Reply(200, JSON, msgspec.json.encode(Batch(ends)))
 
 
 async def _end(
-    upload: Upload, query: BatchQuery, image: bytes, uploaded_s: float
+    upload: Upload,
+    query: BatchQuery,
+    image: bytes,
+    uploaded_s: float,
+    *,
+    new: bool,
 ) -> Ended:
-    """One picture's."""
+    """One picture's; the first was counted with the request, the others are new."""
     here, this, lane = upload.service, upload.exchange, query.lane
     try:
+        if not image:
+            raise EmptyFile
         uploads.check(image)
-        confirm(here, image, lane, keep=True)
+        confirm(here, image, lane, keep=True, new=new)
         job = Job(
             *(image, lane, query.top_k, 0, here.settings.deadline_s),
             owner=this.caller.owner,

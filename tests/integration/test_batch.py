@@ -30,7 +30,7 @@ def test_each_ends_by_itself_in_the_order_of_the_pictures(client: httpx.Client) 
     results = told.json()["results"]
     assert [one["status"] for one in results] == [200, 400, 200, 400, 400, 200, 200]
     refused = [one["problem"]["type"] for one in results if "problem" in one]
-    assert refused == ["not-an-image", "broken-image", "not-an-image"]
+    assert refused == ["not-an-image", "broken-image", "empty-file"]
     for place in (0, 2, 5, 6):
         alone = client.post("/v1/classify?top_k=3", content=given[place]).json()
         answer = results[place]["answer"]
@@ -62,7 +62,7 @@ def test_as_many_as_may_be_and_no_more(client: httpx.Client) -> None:
     [
         ("", {"content": b"\xff\xd8\xff raw"}, 400, "no-file"),
         ("", {"files": [("other", b"x")]}, 400, "no-file"),
-        ("", {"data": {"file": "x"}}, 400, "no-file"),
+        ("", {"files": [("x", b"x")] * 95 + form(*[b"x"] * 10)}, 400, "no-file"),
         ("top_k=99", {"files": form(b"x")}, 400, "bad-parameter"),
         ("lane=fast", {"files": form(b"x")}, 400, "bad-parameter"),
         ("phash=perhaps", {"files": form(b"x")}, 400, "bad-parameter"),

@@ -274,10 +274,13 @@ def test_pictures_sent_together_count_each(doors: Doors) -> None:
         files = [("file", ("a.png", distinct(COFFEE))) for _ in range(count)]
         return doors.ask("POST", "/v1/batch", "several", files=files)
 
-    refused = batch(QUOTA + 1)
+    never = batch(QUOTA + 1)
+    assert (never.status_code, never.json()["type"]) == (413, "too-many")
+    # A request that was read counts as one; of its pictures none, or all.
+    refused = batch(QUOTA)
     assert (refused.status_code, refused.json()["type"]) == (429, "quota-exceeded")
-    # None of them was counted, and all that are allowed are left.
-    assert [one["status"] for one in batch(QUOTA).json()["results"]] == [200] * QUOTA
+    left = QUOTA - 2
+    assert [one["status"] for one in batch(left).json()["results"]] == [200] * left
     assert doors.classify("several").status_code == 429
     assert doors.ask("POST", "/v1/batch", files=[]).status_code == 401
 

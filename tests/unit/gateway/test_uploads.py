@@ -10,9 +10,10 @@ from common.errors import (
     NoFile,
     NotAnImage,
     RequestError,
+    TooMany,
     UnsupportedFormat,
 )
-from gateway.uploads import image_of
+from gateway.uploads import image_of, images_of
 
 JPEG = b"\xff\xd8\xff\xe0 a picture \r\n\r\n--\r\n--X and more"
 FORM = "multipart/form-data; boundary=XyZ"
@@ -116,6 +117,17 @@ def test_a_form_without_the_field_has_no_file(body: bytes) -> None:
     """Nor has one that was cut off, or in which nothing was chosen, or that takes long to look through."""
     with pytest.raises(NoFile):
         image_of(FORM, body)
+
+
+def test_of_several_none_gets_lost() -> None:
+    three = form((FILE, JPEG), (TEXT, b"x"), (FILE, b""), (FILE, JPEG + b"2"))
+    assert images_of(FORM, three, 3) == [JPEG, b"", JPEG + b"2"]
+    with pytest.raises(TooMany):
+        images_of(FORM, three, 2)
+    cut = three.replace(b"--XyZ--\r\n", b"")
+    for body in (cut, form((FILE, JPEG), *[(TEXT, b"")] * 100, (FILE, JPEG))):
+        with pytest.raises(NoFile):
+            images_of(FORM, body, 3)
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", FORM + ";", FORM])
