@@ -127,7 +127,7 @@ class Worker:
         """
         consumer, batcher = self._stages.consumer, self._stages.batcher
         entries += self._left
-        self._left = []
+        waited, self._left = bool(self._left), []
         now_ms = 0.0
         queued = self._known(entries)
         if not queued.interactive and not queued.bulk:
@@ -140,13 +140,19 @@ class Worker:
         bulk = self._bulk_among(entries)
         interactive = len(entries) - bulk
         rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
-        if rest.bulk:  # people may have come since the last look, and go along
+        if rest.bulk:  # people may have come since the last look
             rest = Plan(rest.images, rest.bulk)
         if rest.images or not now_ms:
             now_ms = await self._take(rest, entries)
-        # Two may come at once where one was waited for, a lane each.
-        self._left = entries[batcher.max_batch :]
-        del entries[batcher.max_batch :]
+        bulk = self._bulk_among(entries)
+        end = batcher.max_batch  # two may come at once where one was waited for
+        if not waited and not plan.interactive and bulk < len(entries):
+            # Who has come meanwhile goes first; what waits for that goes with the next, whoever comes.
+            lane = consumer.streams["bulk"]
+            entries.sort(key=lambda one: one.stream == lane)
+            end = min(end, len(entries) - bulk)
+        self._left = entries[end:]
+        del entries[end:]
         bulk = self._bulk_among(entries)
         batcher.took(Plan(len(entries) - bulk, bulk), queued)
         return now_ms
