@@ -10,6 +10,7 @@ are done (`inference.decoder_memory` says where what stands). How far it is it w
 the worker reads that when it is late, or has died.
 """
 
+import contextlib
 import gc
 import os
 import signal
@@ -34,7 +35,11 @@ def serve(
     preprocessing: Preprocessing,
     max_pixels: int,
 ) -> None:
-    """Decodes batch after batch until the worker closes the connection."""
+    """Decodes batch after batch until the worker closes the connection.
+
+    Raises:
+        ConnectionError: the worker was killed.
+    """
     sandbox = Sandbox(max_pixels)
     state = memory.state
     state[at.PID] = os.getpid()
@@ -125,7 +130,9 @@ def main(arguments: list[str]) -> None:
             control.close()
             os.environ[PARENT_VARIABLE] = str(parent)
             end_with_parent(signal.SIGKILL)
-            serve(connection, memory, preprocessing, int(max_pixels))
+            # A worker that was killed may leave a ring unheard: a reset, and an end like any other.
+            with contextlib.suppress(ConnectionError):
+                serve(connection, memory, preprocessing, int(max_pixels))
             return
 
 

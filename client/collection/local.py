@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -46,6 +46,7 @@ class _Child:
         self.waiting: dict[int, asyncio.Future[Result]] = {}
         self.ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self.listening: asyncio.Task[None] | None = None
+        self.died = ""  # how, once it has
 
     async def listen(self) -> None:
         """Hands on what it says, until it ends."""
@@ -62,14 +63,31 @@ class _Child:
             future = self.waiting.pop(result.number)
             if not future.done():
                 future.set_result(result)
-        died = LocalError(_death(await self.process.wait()))
-        if not self.ready.done():
-            self.ready.set_exception(died)
-            self.ready.exception()  # of several that die one is told
-        for future in self.waiting.values():
+        self.died = _death(await self.process.wait())
+        futures: list[asyncio.Future[Any]] = [self.ready, *self.waiting.values()]
+        for future in futures:
             if not future.done():
-                future.set_exception(died)
+                future.set_exception(LocalError(self.died))
+                future.exception()  # who waited may be gone: of all one is told
         self.waiting.clear()
+
+    async def ask(self, number: int, data: bytes) -> "Result":
+        """What it makes of a picture.
+
+        Raises:
+            LocalError: it has died, or dies meanwhile.
+        """
+        from client.collection.local_process import Task, framed
+
+        if self.died:
+            raise LocalError(self.died)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.waiting[number] = future
+        assert self.process.stdin is not None
+        with contextlib.suppress(ConnectionError):  # `listen` tells why it has died
+            self.process.stdin.write(framed(Task(number, data)))
+            await self.process.stdin.drain()
+        return await future
 
 
 class Local:
@@ -165,19 +183,8 @@ class Local:
                 yield ended
 
     async def _one(self, picture: Picture) -> Ended:
-        from client.collection.local_process import Task, framed
-
         child = min(self._children, key=lambda one: len(one.waiting))
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        child.waiting[picture.number] = future
-        stdin = child.process.stdin
-        assert stdin is not None
-        try:
-            stdin.write(framed(Task(picture.number, picture.data)))
-            await stdin.drain()
-        except ConnectionError as error:
-            raise LocalError(DIED) from error
-        result = await future
+        result = await child.ask(picture.number, picture.data)
         return Ended(picture.number, picture.digest, self._outcome(picture, result))
 
     def _outcome(self, picture: Picture, result: "Result") -> Content | Failed:

@@ -220,6 +220,8 @@ def main() -> None:
         asyncio.run(_main(_own_output()))
     except StartError as error:
         sys.exit(f"pictor: {error}")
+    except ConnectionError:  # the parent was killed: nobody is left to tell
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from client.collection.ledger import Ledger
+from client.collection.local import IN_HAND
 from tests.support.collection import (
+    beyond,
     check_whole,
     command,
     done,
@@ -61,25 +65,53 @@ def test_interrupted_while_a_server_is_away_it_does_not_wait_for_it(
     assert Counter(row["status"] for row in rows(out)) == {"left": 3}
 
 
+def first_child(process: subprocess.Popen[str]) -> int:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return int(listed.split()[0])
+
+
+def check_goes_on_after_a_death(
+    process: subprocess.Popen[str], out: Path, folder: Path, models: Path
+) -> None:
+    code, _, err = finished(process)
+    assert code == 3
+    assert "was killed" in err.splitlines()[-1]
+    assert "never retrieved" not in err
+    kept = Counter(row["status"] for row in rows(out))
+    assert kept["done"] > 0
+    assert kept["failed"] == 0
+    line = ("classify", folder, "--out", out, "--local")
+    code, _, err = finished(command(*line, data_dir=models))
+    assert code == 0
+    check_whole(out, folder)
+
+
 def test_a_process_that_is_killed_costs_no_more_than_itself(
     tmp_path: Path, models: Path
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out.jsonl"
     fill(folder, 240)
-    line = ("classify", folder, "--out", out, "--local")
-    process = command(*line, data_dir=models)
+    process = command("classify", folder, "--out", out, "--local", data_dir=models)
     assert reached(process, lambda: done(out) > 0)
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    os.kill(int(listed.split()[0]), signal.SIGKILL)
-    code, _, err = finished(process)
-    assert code == 3
-    assert "was killed" in err.splitlines()[-1]
-    kept = Counter(row["status"] for row in rows(out))
-    assert kept["done"] > 0
-    assert kept["failed"] == 0
-    code, _, err = finished(command(*line, data_dir=models))
-    assert code == 0
-    check_whole(out, folder)
+    os.kill(first_child(process), signal.SIGKILL)
+    check_goes_on_after_a_death(process, out, folder, models)
+
+
+def test_pictures_that_wait_for_a_process_that_is_killed_are_kept(
+    tmp_path: Path, models: Path
+) -> None:
+    """It is stopped first, so that the pipe to it is full."""
+    folder, out = tmp_path / "in", tmp_path / "out.jsonl"
+    fill(folder, 240)
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes() + bytes(500_000))  # behind the picture's end
+    process = command("classify", folder, "--out", out, "--local", data_dir=models)
+    assert reached(process, lambda: done(out) > 0)
+    child = first_child(process)
+    os.kill(child, signal.SIGSTOP)
+    assert reached(process, partial(beyond, out, done(out) + IN_HAND))
+    os.kill(child, signal.SIGKILL)
+    check_goes_on_after_a_death(process, out, folder, models)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 
+import msgspec
 import psutil
 import pytest
 
 from inference import decoder_memory, sandbox
 from inference.decoder import BETWEEN_S, SPARE_S, Decoder
+from inference.decoder_memory import Layout
 from tests.support.corpus.bombs import scans
 from tests.support.decoders import (
     LARGEST,
@@ -67,6 +71,34 @@ async def test_a_decoder_that_hangs_between_images_costs_none(
     os.kill(decoder.pid, signal.SIGSTOP)
     assert await codes(decoder, picture(1)) == [""]
     assert decoder.deaths == 0
+
+
+def test_a_worker_that_goes_with_a_ring_unheard_has_a_quiet_end() -> None:
+    """As one does that is killed; what its decoder prints would be between the lines of its command."""
+    memory = decoder_memory.Memory(
+        file := decoder_memory.shared_file((layout := Layout.of(1, 192, 4096)).size),
+        layout,
+    )
+    control, its_control = socket.socketpair()
+    bell, its_bell = socket.socketpair()
+    with control, bell:
+        with its_control, its_bell:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "inference.decoder_process"),
+                    *(str(its_control.fileno()), str(file)),
+                    *(msgspec.json.encode(layout), msgspec.json.encode(RECIPE), "9"),
+                ],
+                pass_fds=(its_control.fileno(), file),
+                stderr=subprocess.PIPE,
+            )
+            socket.send_fds(control, [b"+"], [its_bell.fileno()])
+        assert select.select([bell], [], [], 20)[0]  # it has rung
+        bell.close()
+        asyncio.run(until_gone(memory.state[decoder_memory.PID]))
+    assert process.communicate(timeout=20) == (None, b"")
+    assert process.returncode == 0
+    os.close(file)
 
 
 async def test_the_first_process_may_die_as_well(decoder: Decoder) -> None:
@@ -153,6 +185,7 @@ HOLDER = """
 import asyncio
 from inference import decoder_memory, images, sandbox
 from inference.decoder import BETWEEN_S, SPARE_S, Decoder
+from inference.decoder_memory import Layout
 from inference.models.preprocessing import Preprocessing
 async def main():
     decoder = Decoder(Preprocessing(height=8, width=8), 2, 1000, 1000)
