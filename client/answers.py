@@ -47,8 +47,8 @@ class Answer(msgspec.Struct, frozen=True):
         digest: the picture's SHA-256 in hex.
         batch: how many pictures it was run with; 0 where the answer was known.
         map: where `explain` asked for one.
-        phash: a perceptual hash, where `phash` asked for it, now or when the picture was run: 64 bits in
-            hex. Pictures that look alike differ in a few of them.
+        phash: a perceptual hash, where `phash` asked for it, now or before, and the picture has features:
+            64 bits in hex. Pictures that look alike differ in a few of them.
     """
 
     id: str

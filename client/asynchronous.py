@@ -96,7 +96,7 @@ class Client:
             top_k: how many predictions, 1 to 20.
             lane: ``bulk`` leaves people who wait at a page the way.
             explain: rank of the category of which a map is wanted, 1 to `top_k`.
-            phash: a perceptual hash is wanted too; there is none where the answer was known without.
+            phash: a perceptual hash is wanted too.
             patience_s: how long a full queue, a worker that starts or a broken connection is
                 waited out, in seconds; None: for ever.
 

@@ -3,7 +3,7 @@
 Signatures: ITU T.81 (JPEG), RFC 2083 (PNG), GIF89a, RFC 9649 (WebP).
 """
 
-from typing import Final
+from typing import Final, Literal
 
 _TAKEN: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 _EXTENSIONS: Final = {b"\xff": "jpg", b"\x89": "png", b"G": "gif", b"R": "webp"}
@@ -26,6 +26,13 @@ def taken(image: bytes | memoryview) -> bool:
 def extension(image: bytes) -> str:
     """The extension of a file with these bytes, by the first of them; empty where they are not taken."""
     return _EXTENSIONS[image[:1]] if taken(image) else ""
+
+
+def refused(image: bytes) -> Literal["", "not-an-image", "unsupported-format"]:
+    """Why the first bytes cannot be taken (a code of ``common.errors``); empty where they can."""
+    if taken(image):
+        return ""
+    return "unsupported-format" if other(image) else "not-an-image"
 
 
 def other(image: bytes) -> bool:

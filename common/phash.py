@@ -25,8 +25,8 @@ def of_pixels(pixels: "NDArray[np.uint8]") -> bytes:
     """The hash of a picture as a network gets it, 8 bytes; nothing where it has none.
 
     Args:
-        pixels: uint8 [H, W, 3] RGB; with less than SIDE × SIDE there is no hash. Green stands for brightness,
-            of which it is the most (ITU-R BT.601).
+        pixels: uint8 [H, W, 3] RGB; with less than SIDE × SIDE there is no hash. The mean of the three stands
+            for brightness.
     """
     import numpy as np
 
@@ -35,11 +35,14 @@ def of_pixels(pixels: "NDArray[np.uint8]") -> bytes:
 
     height, width = (side // SIDE * SIDE for side in pixels.shape[:2])
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    rows = pixels[top : top + height].reshape(SIDE, height // SIDE, -1)
-    # All three colours, since neighbours in memory are summed ten times as fast as every third.
-    green = rows.sum(1, dtype=np.uint32)[:, 1::3][:, left : left + width]
-    cells = green.reshape(SIDE, SIDE, width // SIDE).sum(2, dtype=np.float32)
-    return of_grey(cells * (SIDE * SIDE / (height * width)))
+    middle = pixels[top : top + height, left : left + width]
+    rows = middle.reshape(SIDE, height // SIDE, 3 * width)
+    # Neighbours in memory are summed first, in numbers as small as hold the sum: twice as fast.
+    narrow = np.uint16 if height // SIDE < 256 else np.uint32
+    columns = np.add.reduce(rows, 1, dtype=narrow)
+    firsts = np.arange(0, 3 * width, 3 * width // SIDE)
+    cells = np.add.reduceat(columns, firsts, 1, np.uint32)
+    return of_grey(cells * np.float32(SIDE * SIDE / (3 * height * width)))
 
 
 def of_grey(values: "NDArray[np.float32]") -> bytes:

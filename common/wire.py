@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
         thumbnail_px: longest side of the thumbnail wanted, 0 for none.
         owner: who may read the result; empty where no keys are in use.
         explain: a map of what spoke for the category of this rank is wanted, from 1; 0: none.
-        phash: a perceptual hash is wanted, where the picture is decoded anyway.
+        phash: a perceptual hash is wanted.
     """
 
     version: int
@@ -93,7 +93,7 @@ class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
         thumbnail: a JPEG, or nothing.
         digest: SHA-256 of the image; empty from workers before this field.
         map: where one was asked for.
-        phash: a perceptual hash (`common.phash`), where one was asked for, or nothing.
+        phash: a perceptual hash (`common.phash`), nothing where it has none; None: nobody asked for one.
     """
 
     version: int
@@ -107,18 +107,18 @@ class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
     thumbnail: bytes = b""
     digest: bytes = b""
     map: Map | None = None
-    phash: bytes = b""
+    phash: bytes | None = None
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
     """An answer kept by content: the best categories' places among the labels, and probabilities.
 
-    ``phash`` is there where the first who asked wanted it.
+    ``phash`` as in `Success`.
     """
 
     version: int
     best: tuple[tuple[int, float], ...]
-    phash: bytes = b""
+    phash: bytes | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):

@@ -26,9 +26,7 @@ Rank = Annotated[
 
 Hashed = Annotated[
     bool,
-    Meta(
-        description="Also give a perceptual hash, unless the answer was known without."
-    ),
+    Meta(description="Also give a perceptual hash, where the picture has one."),
 ]
 
 
@@ -82,7 +80,8 @@ class Classified(msgspec.Struct, frozen=True):
 
     ``digest`` is the picture's SHA-256; ``batch`` counts the pictures that it was run with, 0 where the
     answer was known; ``map`` is there where it was asked for. ``phash`` is a perceptual hash, 64 bits in hex,
-    where it was asked for, now or when the picture was run: pictures that look alike differ in a few bits.
+    where it was asked for, now or before: pictures that look alike differ in a few bits. One without features
+    has none.
     """
 
     id: str
@@ -112,7 +111,7 @@ def classified(success: wire.Success, timing_ms: dict[str, float]) -> Classified
         success.digest.hex(),
         success.timing.batch,
         _shown(success),
-        success.phash.hex() or None,
+        success.phash.hex() if success.phash else None,
     )
 
 

@@ -15,7 +15,7 @@ class Job:
 
     Attributes:
         explain: the rank, from 1, of the category of which a map is wanted; 0: of none.
-        phash: a perceptual hash is wanted, where it costs no decoding.
+        phash: a perceptual hash is wanted.
     """
 
     image: bytes

@@ -27,8 +27,13 @@ class Known:
         # Until when, how many predictions were asked for (a model may have fewer), and the answer.
         self._held: OrderedDict[bytes, tuple[float, int, wire.Success]] = OrderedDict()
 
-    def find(self, digest: bytes, top_k: int, owner: str) -> wire.Success | None:
-        """An answer with this many predictions under a fresh id, marked as cached; or None."""
+    def find(
+        self, digest: bytes, top_k: int, owner: str, *, phash: bool = False
+    ) -> wire.Success | None:
+        """An answer with this many predictions under a fresh id, marked as cached; or None.
+
+        With `phash` one for which a perceptual hash was looked for.
+        """
         held = self._held.get(digest)
         if held is None:
             return None
@@ -36,7 +41,7 @@ class Known:
         if time.monotonic() >= until or not self._serves(success.model_digest):
             del self._held[digest]
             return None
-        if asked < top_k:
+        if asked < top_k or (phash and success.phash is None):
             return None
         self._held.move_to_end(digest)
         return msgspec.structs.replace(

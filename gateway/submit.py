@@ -85,7 +85,7 @@ class Submitter:
         """The answer, where this process has given it; thumbnails and maps it has not."""
         if self._known is None or job.thumbnail_px or job.explain:
             return None
-        found = self._known.find(digest, job.top_k, job.owner)
+        found = self._known.find(digest, job.top_k, job.owner, phash=job.phash)
         if found is not None:
             metrics.KNOWN.inc()
         return found

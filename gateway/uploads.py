@@ -11,14 +11,7 @@ from itertools import islice
 from typing import Final
 
 from common import formats
-from common.errors import (
-    EmptyFile,
-    NoFile,
-    NotAnImage,
-    RequestError,
-    TooMany,
-    UnsupportedFormat,
-)
+from common.errors import EmptyFile, NoFile, TooMany, from_code
 
 FIELD: Final = b"file"
 # Millions of them fit into a body, and while they are looked through nobody else is served.
@@ -43,7 +36,7 @@ def image_of(content_type: str, body: bytes) -> bytes:
         image = _field(content_type, body)
     else:
         image = body
-        if not image or (_urlencoded(content_type) and _refusal(image) is not None):
+        if not image or (_urlencoded(content_type) and formats.refused(image)):
             raise NoFile
     check(image)
     return image
@@ -68,8 +61,8 @@ def images_of(content_type: str, body: bytes, most: int) -> list[bytes]:
 
 def check(image: bytes) -> None:
     """Raises NotAnImage or UnsupportedFormat where the first bytes are not those of a format we take."""
-    if (refusal := _refusal(image)) is not None:
-        raise refusal
+    if code := formats.refused(image):
+        raise from_code(code)
 
 
 def _urlencoded(content_type: str) -> bool:
@@ -115,10 +108,3 @@ def _fields(content_type: str, body: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _first(pattern: re.Pattern[bytes], text: bytes) -> bytes:
     match = pattern.search(text)
     return match[1].strip() if match is not None else b""
-
-
-def _refusal(image: bytes) -> RequestError | None:
-    """Why the first bytes cannot be taken; None where they can."""
-    if formats.taken(image):
-        return None
-    return UnsupportedFormat() if formats.other(image) else NotAnImage()

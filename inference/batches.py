@@ -157,7 +157,7 @@ class Batches:
             batch.groups, rows, batch.pixels, batch.thumbnails, strict=True
         ):
             wanted_phash = any(entry.request.phash for entry in group)
-            looks = phash.of_pixels(pixels) if wanted_phash else b""
+            looks = phash.of_pixels(pixels) if wanted_phash else None
             for entry in group:
                 waited_ms = batch.waited_ms[entry.id] + ahead_ms
                 timing = wire.Timing(

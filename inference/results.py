@@ -38,7 +38,7 @@ class Results:
         probabilities: NDArray[np.float32] | None,
         timing: wire.Timing,
         thumbnail: bytes = b"",
-        phash: bytes = b"",
+        phash: bytes | None = None,
     ) -> Ending:
         """The ending of an entry that was run.
 
@@ -47,7 +47,7 @@ class Results:
             probabilities: float32 [classes], 0 to 1; None where the engine failed on the image.
             timing: where its time went.
             thumbnail: a JPEG, or nothing.
-            phash: likewise (`common.phash`).
+            phash: as in `common.wire.Success`.
         """
         if probabilities is None:
             return self.failure(entry, "dead-letter")
@@ -99,7 +99,7 @@ class Results:
         thumbnail: bytes = b"",
         cached: bool = False,
         look: wire.Map | None = None,
-        phash: bytes = b"",
+        phash: bytes | None = None,
     ) -> wire.Success:
         """The best categories in words, as many as this entry asked for."""
         labels = [(self._labels[place], score) for place, score in best]
@@ -143,13 +143,18 @@ class Results:
     def cached(
         self, entries: Sequence[Entry], found: Sequence[bytes | None]
     ) -> list[Ending]:
-        """Endings of those whose answer was found; what cannot be read counts as not found."""
+        """Endings of those whose answer was found, with a perceptual hash where one is wanted.
+
+        What cannot be read counts as not found.
+        """
         endings = []
         for entry, data in zip(entries, found, strict=True):
             if data is None:
                 continue
             try:
                 known = wire.read_known(data)
+                if entry.request.phash and known.phash is None:
+                    continue
                 told = self._told(
                     *(entry, known.best, CACHED_TIMING),
                     cached=True,

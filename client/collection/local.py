@@ -18,6 +18,7 @@ from client.collection.local_model import NOT_INSTALLED
 from client.collection.records import Content
 from client.errors import ClientError
 from client.many import outcomes
+from common import formats
 from common.errors import StartError, from_code
 from common.parent import PARENT_VARIABLE
 from common.settings import Settings
@@ -183,13 +184,15 @@ class Local:
                 yield ended
 
     async def _one(self, picture: Picture) -> Ended:
+        if code := formats.refused(picture.data):  # as a gateway does
+            return Ended(picture.number, picture.digest, _failed(code))
         child = min(self._children, key=lambda one: len(one.waiting))
         result = await child.ask(picture.number, picture.data)
         return Ended(picture.number, picture.digest, self._outcome(picture, result))
 
     def _outcome(self, picture: Picture, result: "Result") -> Content | Failed:
         if result.code:
-            return Failed(result.code, from_code(result.code).detail)
+            return _failed(result.code)
         return Content(
             digest=picture.digest,
             size=len(picture.data),
@@ -206,6 +209,10 @@ def _widen(pipe: IO[bytes]) -> None:
     if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux
         with contextlib.suppress(OSError):  # this user has had as much as may be
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _failed(code: str) -> Failed:
+    return Failed(code, from_code(code).detail)
 
 
 def _death(code: int) -> str:

@@ -215,7 +215,7 @@ def main() -> None:
     end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to hear
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    logs.set_up("local", "warning")
+    logs.set_up("local", "error")  # pictures that fail are listed at the end
     try:
         asyncio.run(_main(_own_output()))
     except StartError as error:

@@ -1,8 +1,6 @@
 """Pictures that look alike: a perceptual hash of each (`common.phash`), and which of them are near each other."""
 
-import io
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -12,43 +10,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MIDDLE: Final = 0.875  # of the shorter side: what the networks see (`inference.models`)
 DISTANCE: Final = 4  # bits of 64 that near ones differ in at most
 BANDS: Final = DISTANCE + 1  # of two hashes that near, one band at least is equal
 AT_ONCE: Final = 256  # rows of a table of comparisons; bounds its memory
-FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
-
-
-def looks(picture: bytes) -> int | None:
-    """A picture's perceptual hash, as a signed integer of 64 bits; None where it has none.
-
-    Only for pictures that a sandboxed decoder has taken: this one opens them in this process. Of the
-    middle, as the networks see it; a JPEG is decoded at a reduced size, in grey.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
-                image.draft("L", (2 * phash.SIDE, 2 * phash.SIDE))
-                grey = ImageOps.exif_transpose(image.convert("L"))
-                small = grey.resize(
-                    (phash.SIDE, phash.SIDE),
-                    Image.Resampling.BOX,
-                    _middle(grey.size),
-                    reducing_gap=2,
-                )
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        MemoryError,
-        Image.DecompressionBombError,
-    ):
-        return None
-    return number(phash.of_grey(np.asarray(small, np.float32)))
 
 
 def number(hashed: bytes) -> int | None:
@@ -56,13 +20,6 @@ def number(hashed: bytes) -> int | None:
     if len(hashed) != phash.BYTES:
         return None
     return int.from_bytes(hashed, "big", signed=True)
-
-
-def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The box of the middle: a square, MIDDLE of the shorter side."""
-    side = MIDDLE * min(size)
-    left, upper = (size[0] - side) / 2, (size[1] - side) / 2
-    return left, upper, left + side, upper + side
 
 
 def near(hashes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:

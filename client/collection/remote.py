@@ -1,6 +1,5 @@
 """Pictures to a running Pictor, through its bulk lane."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -9,7 +8,7 @@ from typing import Final, Self
 from client.answers import Answer
 from client.asynchronous import Client
 from client.collection.answering import Ended, Failed, Picture
-from client.collection.looks import looks, number
+from client.collection.looks import number
 from client.collection.records import Content
 from client.errors import ClientError, Refused
 from client.many import outcomes
@@ -85,11 +84,11 @@ class Remote:
             patience_s=self._patience_s,
         )
         return [
-            await self._ended(picture, outcome)
+            self._ended(picture, outcome)
             for picture, outcome in zip(pictures, outcomes, strict=True)
         ]
 
-    async def _ended(
+    def _ended(
         self, picture: Picture, answer: Answer | ClientError
     ) -> Ended | ClientError:
         """What becomes of a picture; an error that would befall all others as well stays one."""
@@ -98,10 +97,7 @@ class Remote:
         if isinstance(answer, ClientError):
             return answer
         self.model_digest = answer.model_digest
-        if answer.phash is None:  # nobody has looked, or there is nothing to tell it by
-            alike = await asyncio.to_thread(looks, picture.data)
-        else:
-            alike = number(bytes.fromhex(answer.phash))
+        alike = number(bytes.fromhex(answer.phash or ""))
         return _ended(picture, _content(picture, answer, alike))
 
 

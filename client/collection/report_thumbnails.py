@@ -8,13 +8,13 @@ import base64
 import hashlib
 import io
 import os
+import struct
 import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from client.collection.looks import FORMATS
 from client.collection.reading import Reader
 from client.collection.records import Row, apart
 from client.errors import Unreadable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SIDE: Final = 160  # pixels, the longer one
 QUALITY: Final = 75
+FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
 MOST_PIXELS: Final = 24_000_000  # that are held at once
 PATIENCE_S: Final = 30.0  # for all: a folder on a slow network keeps nobody waiting
 
@@ -68,7 +69,7 @@ def _unchanged(reader: Reader, row: Row, digest: bytes) -> bytes | None:
 
 def thumbnail(data: bytes) -> str | None:
     """A JPEG in base64, at most SIDE pixels either way; None where it cannot be made."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
@@ -80,7 +81,7 @@ def thumbnail(data: bytes) -> str | None:
                 if image.width * image.height > MOST_PIXELS:
                     return None
                 image.thumbnail((2 * SIDE, 2 * SIDE), Image.Resampling.BOX)
-                small = _opaque(ImageOps.exif_transpose(image))
+                small = _opaque(_upright(image))
         small.thumbnail((SIDE, SIDE))
         out = io.BytesIO()
         small.save(out, "JPEG", quality=QUALITY, optimize=True)
@@ -93,6 +94,16 @@ def thumbnail(data: bytes) -> str | None:
     ):
         return None
     return base64.b64encode(out.getvalue()).decode()
+
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    """As EXIF says; where that is damaged, as it is, which is how it was classified."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return image
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":

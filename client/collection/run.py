@@ -17,6 +17,7 @@ from client.collection.ledger import Ledger
 from client.collection.reading import Reader, TooLarge
 from client.collection.records import Row
 from client.errors import Unreadable
+from common.errors import EmptyFile
 
 COMMIT_S: Final = 0.5
 AT_ONCE: Final = 64  # rows read from the ledger
@@ -85,8 +86,12 @@ class Run:
         for row in rows:
             try:
                 data = self.reader.read(row.path)
+                if not data:
+                    raise EmptyFile
             except TooLarge as error:
                 found.append((row.number, Failed("too-large", str(error))))
+            except EmptyFile as error:
+                found.append((row.number, Failed(error.code, error.detail)))
             except Unreadable as error:
                 found.append((row.number, Failed("unreadable", str(error))))
             else:

@@ -24,10 +24,12 @@ from tests.support.collection import (
     reached,
     rows,
 )
+from tests.support.corpus import files
 from tests.support.load import small
 from tests.support.pictures import distinct, photograph
 from tests.support.system import ROOT, System, with_model
 
+NO_NAME = dict.fromkeys(map(ord, "/\\\0"))
 FILES = 480  # so many that three kills come before the last
 
 
@@ -84,6 +86,29 @@ def test_each_kind_of_file_ends_in_its_row(
     assert "HEIC" in by_name["photo.heic"]["reason"]
     assert "out of the archive" in by_name["up.jpg"]["reason"]
     assert by_name["camera.jpg"]["label_1"] == "tripod"
+
+
+def test_both_ways_say_the_same_of_every_broken_file(
+    tmp_path: Path, server: System, models: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, data in (("nothing", b""), *files()):
+        (folder / (name.translate(NO_NAME)[:80] + ".jpg")).write_bytes(data)
+    ends: list[dict[str, tuple[str, ...]]] = []
+    for way in (["--local"], ["--server", server.url]):
+        out = tmp_path / f"{len(ends)}.jsonl"
+        line = ("classify", folder, "--out", out, *way)
+        code, _, err = finished(command(*line, data_dir=models))
+        assert code == 1, err
+        told = ("status", "reason", "label_1", "duplicate_of")
+        ends.append(
+            {row["path"]: tuple(str(row[one]) for one in told) for row in rows(out)}
+        )
+    assert len(ends[0]) == len(list(folder.iterdir()))
+    assert ends[0] == ends[1]
+    assert {status for status, *_ in ends[0].values()} == {"done", "failed"}
+    assert len({reason for _, reason, *_ in ends[0].values()}) > 5
 
 
 def test_killed_at_three_moments_it_goes_on_where_it_stopped(

@@ -39,7 +39,7 @@ def command(*words: object, data_dir: Path) -> subprocess.Popen[str]:
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=PATIENCE_S)
-    assert "Traceback" not in err
+    assert "Traceback" not in err, err
     return process.returncode, out, err
 
 

@@ -18,7 +18,10 @@ from client.collection import report, report_thumbnails, sources
 from client.collection.ledger import Ledger
 from client.collection.records import Content, Found, Row
 from client.words import percent, size
+from inference.images import Refused, decode
+from inference.models.preprocessing import Preprocessing
 from tests.support import ledgers
+from tests.support.corpus import exif
 from tests.support.pictures import encoded, huge_png, photograph
 
 FILES = 100_000
@@ -323,3 +326,18 @@ def test_sizes_are_told_in_their_unit(count: int, words: str) -> None:
 )
 def test_shares_never_hide_a_rest(share: float, words: str) -> None:
     assert percent(share).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")  # of what is damaged
+def test_pictures_with_damaged_exif_have_thumbnails_as_they_have_answers() -> None:
+    """What a network may see, a report can show."""
+    seen, small = [], []
+    for name, data in exif.files():
+        try:
+            decode(data, Preprocessing(height=8, width=8, crop=1.0), 10**7, 0)
+        except Refused:
+            continue
+        seen.append(name)
+        small += [name] if report_thumbnails.thumbnail(data) else []
+    assert len(seen) > 10
+    assert small == seen

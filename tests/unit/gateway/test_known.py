@@ -51,6 +51,18 @@ def test_more_predictions_than_were_asked_for_are_not_known(known: Known) -> Non
     assert found is not None and len(found.predictions) == 3
 
 
+def test_an_answer_for_which_nobody_looked_for_a_perceptual_hash_has_none(
+    known: Known,
+) -> None:
+    known.keep(digest(1), 5, success())
+    assert known.find(digest(1), 5, "", phash=True) is None
+    assert known.find(digest(1), 5, "") is not None
+    for looked in (b"", bytes(8)):
+        known.keep(digest(1), 5, success(phash=looked))
+        found = known.find(digest(1), 5, "", phash=True)
+        assert found is not None and found.phash == looked
+
+
 @pytest.mark.parametrize("changed", [{"cached": True}, {"thumbnail": b"jpeg"}])
 def test_what_may_be_older_or_is_large_is_not_kept(
     known: Known, changed: dict[str, object]

@@ -17,11 +17,16 @@ TIMING = wire.Timing(1.0, 2.0, 3.0, 4)
 
 
 def entry(
-    number: int = 1, top_k: int = 5, thumbnail_px: int = 0, owner: str = "me"
+    number: int = 1,
+    top_k: int = 5,
+    thumbnail_px: int = 0,
+    owner: str = "me",
+    phash: bool = False,
 ) -> Entry:
     digest = hashlib.sha256(b"image").digest()
     request = wire.Request(
-        1, f"0-{number:032x}", digest, 10_000, top_k, thumbnail_px, owner
+        *(1, f"0-{number:032x}", digest, 10_000, top_k, thumbnail_px, owner),
+        phash=phash,
     )
     return Entry("stream", b"1000-%d" % number, request, b"image")
 
@@ -104,6 +109,21 @@ def test_a_cached_answer_becomes_the_entrys_own(results: Results) -> None:
     assert ending.ended.cached
     assert ending.ended.timing == wire.Timing()
     assert ending.cache is None  # it is kept already
+
+
+def test_who_wants_a_perceptual_hash_is_told_of_one_that_was_looked_for(
+    results: Results,
+) -> None:
+    def found(kept: bytes | None, wanted: bool) -> list[bytes | None]:
+        first = results.success(entry(), probabilities(), TIMING, b"", kept)
+        endings = results.cached([entry(2, phash=wanted)], [wire.encode(first.cache)])
+        told = [ending.ended for ending in endings]
+        return [one.phash for one in told if isinstance(one, wire.Success)]
+
+    assert found(None, wanted=True) == []
+    assert found(None, wanted=False) == [None]
+    assert found(b"", wanted=True) == [b""]
+    assert found(bytes(8), wanted=True) == found(bytes(8), wanted=False) == [bytes(8)]
 
 
 def test_only_what_is_found_and_can_be_read_counts(results: Results) -> None:
