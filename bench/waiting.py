@@ -61,7 +61,7 @@ def _noise(size: int) -> bytes:
     return PAYLOAD_START + os.urandom(size - added)
 
 
-def mark(image: bytes) -> int:
+def mark(image: bytes | memoryview) -> int:
     """What an image is told from others by, 32 bits."""
     return zlib.crc32(image[:HEAD_BYTES])
 
@@ -108,7 +108,7 @@ class WaitingDecoder:
         """There is nothing to start."""
 
     async def decode(
-        self, images: Sequence[tuple[bytes, int]]
+        self, images: Sequence[tuple[bytes | memoryview, int]]
     ) -> tuple[list[Decoded], NDArray[np.uint8]]:
         """Nothing is refused; pixels uint8 [N, 1, 2, 3]."""
         marks = np.array([mark(data) for data, _ in images], "<u4")

@@ -44,7 +44,7 @@ class ImageDecoder(Protocol):
         """Returns once it can decode."""
 
     async def decode(
-        self, images: Sequence[tuple[bytes, int]]
+        self, images: Sequence[tuple[bytes | memoryview, int]]
     ) -> tuple[list[Decoded], NDArray[np.uint8]]:
         """Decodes a batch.
 

@@ -127,7 +127,7 @@ class Decoder:
         self.pid = self._memory.state[at.PID]
 
     async def decode(
-        self, images: Sequence[tuple[bytes, int]]
+        self, images: Sequence[tuple[bytes | memoryview, int]]
     ) -> tuple[list[Decoded], NDArray[np.uint8]]:
         """Decodes a batch.
 

@@ -101,7 +101,7 @@ class Memory:
         start = self.layout.pixels_at + index * self.layout.pixel_bytes
         return slice(start, start + self.layout.pixel_bytes)
 
-    def put(self, first: int, images: Sequence[tuple[bytes, int]]) -> int:
+    def put(self, first: int, images: Sequence[tuple[bytes | memoryview, int]]) -> int:
         """Puts in images and makes out their rows, as many as fit; how many.
 
         Args:

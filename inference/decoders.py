@@ -57,7 +57,7 @@ class Decoders:
         await asyncio.gather(*(decoder.start() for decoder in self._decoders))
 
     async def decode(
-        self, images: Sequence[tuple[bytes, int]]
+        self, images: Sequence[tuple[bytes | memoryview, int]]
     ) -> tuple[list[Decoded], NDArray[np.uint8]]:
         """Decodes a batch, as `Decoder.decode` does."""
         shares = spread(len(images), len(self._decoders))

@@ -1,11 +1,13 @@
 """What a run needs of those who classify: `client.collection.remote` and `client.collection.local`."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from client.collection.records import Content
+
+GROUP_BYTES: Final = 4_000_000  # of pictures that are handed over together
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -55,3 +57,19 @@ class Answerer(Protocol):
         Raises:
             client.errors.ClientError: it cannot go on; pictures that have not ended are left to do.
         """
+
+
+async def groups(
+    pictures: AsyncIterable[Picture], most: int
+) -> AsyncGenerator[list[Picture], None]:
+    """Pictures in groups of up to `most`, none larger than GROUP_BYTES but that of one picture."""
+    group: list[Picture] = []
+    size = 0
+    async for picture in pictures:
+        if group and (len(group) == most or size + len(picture.data) > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(picture)
+        size += len(picture.data)
+    if group:
+        yield group

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Final
 
@@ -26,20 +27,12 @@ from common.settings import Settings
 from inference.batcher import Cost
 from inference.start import Parts, open_parts, served_digest, warm_up
 
-BATCH: Final = 8  # images; the rate is flat from 4 on (docs/performance.md)
-
-
-class Task(msgspec.Struct, frozen=True, array_like=True):
-    """A picture to classify; `number` comes back with its end."""
-
-    number: int
-    data: bytes
+LENGTH: Final = 4  # bytes that a message's length takes
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True):
-    """What became of it: predictions, or why not; milliseconds; and how it looks."""
+    """What became of a picture: predictions, or why not; milliseconds; and how it looks."""
 
-    number: int
     predictions: tuple[Prediction, ...] = ()
     code: str = ""
     ms: float = 0.0
@@ -61,19 +54,24 @@ class Start(msgspec.Struct, frozen=True, array_like=True):
     top_k: int
 
 
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
 async def read(stream: asyncio.StreamReader) -> bytes | None:
     """The next message; None at the end."""
     try:
-        length = int.from_bytes(await stream.readexactly(4), "little")
+        length = int.from_bytes(await stream.readexactly(LENGTH), "little")
         return await stream.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 
 
-def framed(message: Any) -> bytes:
+def framed(message: Any) -> bytearray:
     """A message as it travels."""
-    data = msgspec.msgpack.encode(message)
-    return len(data).to_bytes(4, "little") + data
+    data = bytearray(LENGTH)
+    _encoder.encode_into(message, data, LENGTH)
+    data[:LENGTH] = (len(data) - LENGTH).to_bytes(LENGTH, "little")
+    return data
 
 
 class Process:
@@ -88,59 +86,37 @@ class Process:
         self, incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter
     ) -> None:
         """Works until the input ends and all that came is answered."""
-        tasks: asyncio.Queue[Task | None] = asyncio.Queue()
-        reading = asyncio.create_task(_feed(incoming, tasks))
-        more = True
-        while more:
-            batch, more = await _batch(tasks)
-            if batch:
-                await self._answer(await self._decode(batch), outgoing)
+        batches: asyncio.Queue[list[memoryview] | None] = asyncio.Queue()
+        reading = asyncio.create_task(_feed(incoming, batches))
+        while (batch := await batches.get()) is not None:
+            outgoing.write(framed(await self._results(batch)))
+            await outgoing.drain()
         await reading
 
-    async def _decode(
-        self, batch: list[Task]
-    ) -> tuple[list[Task], list[Result], NDArray[np.uint8], float]:
-        """Those that can be run, the ends of the others, pixels uint8 [N, H, W, 3], ms an image."""
+    async def _results(self, batch: list[memoryview]) -> list[Result]:
+        """What becomes of each picture of a batch, in their order."""
         started = time.perf_counter()
-        results, pixels = await self._parts.decoder.decode(
-            [(one.data, 0) for one in batch]
-        )
+        decoded, pixels = await self._parts.decoder.decode([(one, 0) for one in batch])
         ms = (time.perf_counter() - started) * 1000 / len(batch)
-        pairs = list(zip(batch, results, strict=True))
-        good = [task for task, result in pairs if not result.code]
-        bad = [Result(task.number, code=one.code) for task, one in pairs if one.code]
-        return good, bad, pixels, ms
-
-    async def _answer(
-        self,
-        decoded: tuple[list[Task], list[Result], NDArray[np.uint8], float],
-        outgoing: asyncio.StreamWriter,
-    ) -> None:
-        tasks, results, pixels, decode_ms = decoded
-        if tasks:
+        inferred: Iterable[Result] = ()
+        if len(pixels):
             loop = asyncio.get_running_loop()
-            results += await loop.run_in_executor(
-                self._engine, self._infer, tasks, pixels, decode_ms
-            )
-        for result in results:
-            outgoing.write(framed(result))
-        await outgoing.drain()
+            inferred = await loop.run_in_executor(self._engine, self._infer, pixels, ms)
+        following = iter(inferred)
+        return [
+            Result(code=one.code) if one.code else next(following) for one in decoded
+        ]
 
-    def _infer(
-        self, tasks: list[Task], pixels: NDArray[np.uint8], decode_ms: float
-    ) -> list[Result]:
+    def _infer(self, pixels: NDArray[np.uint8], decode_ms: float) -> list[Result]:
         started = time.perf_counter()
         rows = self._parts.engine.run(pixels)
-        ms = (time.perf_counter() - started) * 1000 / len(tasks) + decode_ms
+        ms = (time.perf_counter() - started) * 1000 / len(pixels) + decode_ms
         return [
             Result(
-                task.number,
-                self._predictions(row),
-                "",
-                round(ms, 2),
+                *(self._predictions(row), "", round(ms, 2)),
                 number(phash.of_pixels(image)),
             )
-            for task, row, image in zip(tasks, rows, pixels, strict=True)
+            for row, image in zip(rows, pixels, strict=True)
         ]
 
     def _predictions(self, row: NDArray[np.float32]) -> tuple[Prediction, ...]:
@@ -157,23 +133,12 @@ class Process:
 
 
 async def _feed(
-    incoming: asyncio.StreamReader, tasks: "asyncio.Queue[Task | None]"
+    incoming: asyncio.StreamReader, batches: "asyncio.Queue[list[memoryview] | None]"
 ) -> None:
-    decoder = msgspec.msgpack.Decoder(Task)
+    decoder = msgspec.msgpack.Decoder(list[memoryview])
     while (message := await read(incoming)) is not None:
-        tasks.put_nowait(decoder.decode(message))  # the parent bounds how many
-    tasks.put_nowait(None)
-
-
-async def _batch(tasks: "asyncio.Queue[Task | None]") -> tuple[list[Task], bool]:
-    """What is there, at least one and at most BATCH; and whether more may come."""
-    batch: list[Task] = []
-    while len(batch) < BATCH and (not batch or not tasks.empty()):
-        task = await tasks.get()
-        if task is None:
-            return batch, False
-        batch.append(task)
-    return batch, True
+        batches.put_nowait(decoder.decode(message))  # the parent bounds how many
+    batches.put_nowait(None)
 
 
 def _own_output() -> IO[bytes]:

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from client.answers import Answer
 from client.asynchronous import Client
-from client.collection.answering import Ended, Failed, Picture
+from client.collection.answering import Ended, Failed, Picture, groups
 from client.collection.looks import number
 from client.collection.records import Content
 from client.errors import ClientError, Refused
@@ -18,7 +18,6 @@ CALLER: Final = frozenset(
     {401, 403, 404}
 )  # refusals that have nothing to do with the picture
 TOGETHER: Final = 8  # pictures in a request: as many as share well what it costs
-GROUP_BYTES: Final = 4_000_000  # of them
 TOO_LARGE: Final = 413  # that of a proxy before a Pictor is about the picture
 
 
@@ -60,9 +59,9 @@ class Remote:
     ) -> AsyncGenerator[Ended, None]:
         """As `Answerer.classify`; raises PatienceOver, Refused where the caller is, and BadAnswer."""
         together = min(TOGETHER, self._concurrency)
-        groups = _groups(pictures, together)
+        given = groups(pictures, together)
         at_once = self._concurrency // together
-        async with aclosing(outcomes(self._several, groups, at_once)) as source:
+        async with aclosing(outcomes(self._several, given, at_once)) as source:
             async for ends in source:
                 for ended in ends:
                     if isinstance(ended, Ended):
@@ -105,22 +104,6 @@ def _of_caller(refused: Refused) -> bool:
     """Whether it has nothing to do with the picture, and would befall all others."""
     strange = refused.code == UNKNOWN and refused.status != TOO_LARGE
     return refused.status in CALLER or strange
-
-
-async def _groups(
-    pictures: AsyncIterable[Picture], most: int
-) -> AsyncGenerator[list[Picture], None]:
-    """Pictures in groups, none larger than it may be but that of one picture."""
-    group: list[Picture] = []
-    size = 0
-    async for picture in pictures:
-        if group and (len(group) == most or size + len(picture.data) > GROUP_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(picture)
-        size += len(picture.data)
-    if group:
-        yield group
 
 
 def _ended(picture: Picture, outcome: Content | Failed) -> Ended:

@@ -12,7 +12,8 @@ import msgspec
 
 from client.asynchronous import Client
 from client.collection.ledger import Ledger
-from client.collection.local import Local, LocalError
+from client.collection.local import Local
+from client.collection.local_child import LocalError
 from client.collection.reading import Reader
 from client.collection.remote import Remote
 from client.collection.run import Run

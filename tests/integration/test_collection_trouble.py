@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from client.collection.ledger import Ledger
-from client.collection.local import IN_HAND
+from client.collection.local import IN_HAND, TOGETHER
 from tests.support.collection import (
     beyond,
     check_whole,
@@ -109,9 +109,20 @@ def test_pictures_that_wait_for_a_process_that_is_killed_are_kept(
     assert reached(process, lambda: done(out) > 0)
     child = first_child(process)
     os.kill(child, signal.SIGSTOP)
-    assert reached(process, partial(beyond, out, done(out) + IN_HAND))
+    assert reached(process, partial(beyond, out, done(out) + IN_HAND * TOGETHER))
     os.kill(child, signal.SIGKILL)
     check_goes_on_after_a_death(process, out, folder, models)
+
+
+def test_batches_are_no_larger_than_they_are_set_to_be(
+    tmp_path: Path, models: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out.jsonl"
+    fill(folder, 20)
+    line = ("classify", folder, "--out", out, "--local")
+    code, _, err = finished(command(*line, data_dir=models, max_batch=2))
+    assert code == 0, err
+    check_whole(out, folder)
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ def fill(folder: Path, count: int) -> None:
         path.write_bytes(distinct(small(name)))
 
 
-def command(*words: object, data_dir: Path) -> subprocess.Popen[str]:
+def command(
+    *words: object, data_dir: Path, **settings: object
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "client.command.main", *map(str, words)],
         cwd=ROOT,
-        env=environment(data_dir=data_dir, engine="litert"),
+        env=environment(data_dir=data_dir, engine="litert", **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
