@@ -20,7 +20,11 @@ SPARE: Final = 1.5  # times the expected time to decode; cores are shared
 
 
 class Ahead:
-    """Knows how long the engine will be busy, as it is expected."""
+    """Knows how long the engine will be busy, as it is expected.
+
+    Attributes:
+        in_turns: engine and decoder take turns on a core.
+    """
 
     def __init__(self, cost: Cost, *, beside: bool = True) -> None:
         """Nothing is under way.
@@ -30,7 +34,7 @@ class Ahead:
             beside: there are cores to decode on while the engine runs.
         """
         self._cost = cost
-        self._beside = beside
+        self.in_turns = not beside
         self._until = 0.0
         self._under_way = 0
         self._free = asyncio.Event()
@@ -56,7 +60,7 @@ class Ahead:
     async def needed(self, images: int) -> None:
         """Returns when a batch of so many images must be read, or the engine is free."""
         lead_ms = READ_MS
-        if self._beside:
+        if not self.in_turns:
             lead_ms += SPARE * self._cost.decode_ms * images
         spare_s = self._until - time.perf_counter() - lead_ms / 1000
         if spare_s > 0:
@@ -66,5 +70,5 @@ class Ahead:
 
     async def decodable(self) -> None:
         """Returns when a batch that was read may be decoded."""
-        if not self._beside:
+        if self.in_turns:
             await self._free.wait()

@@ -35,6 +35,11 @@ class Batch:
     decoded_at: float = field(default_factory=time.perf_counter)
 
     @property
+    def entries(self) -> list[Entry]:
+        """Those that are to be run."""
+        return [entry for group in self.groups for entry in group]
+
+    @property
     def size(self) -> int:
         """Entries, those included that need not be run."""
         return len(self.waited_ms)

@@ -203,6 +203,11 @@ class Batcher:
         people = plan.interactive or queued.interactive
         self._without_people = 0 if people else min(self._without_people + 1, QUIET)
 
+    @property
+    def people_about(self) -> bool:
+        """Whether any of the last QUIET batches, as far as this worker knows, was a person's."""
+        return self._without_people < QUIET
+
     def _largest(self) -> int:
         """The largest batch that keeps the latency target: those ahead of it, and its own."""
         each_ms = self.latency_target_ms / (AHEAD + 1)
@@ -211,7 +216,7 @@ class Batcher:
 
     def _largest_with_bulk(self, queued: Queued) -> int:
         """The size up to which bulk may fill a batch; neither engine nor decoder is held up longer."""
-        quiet = not queued.interactive and self._without_people >= QUIET
+        quiet = not queued.interactive and not self.people_about
         allowed_ms = (SERVICES_IN_QUIET if quiet else SERVICES) * self.cost.service_ms
         inferred = (allowed_ms - self.cost.fixed_ms) / self.cost.image_ms
         decoded = allowed_ms / max(self.cost.decode_ms, 1e-6)

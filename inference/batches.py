@@ -7,7 +7,6 @@ the rest; `infer` runs the engine.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from inference.batcher import Cost
 from inference.counts import Counts
 from inference.decoder import Decoded
 from inference.engine import Engine
+from inference.engine_threads import EngineThreads
 from inference.entries import Entry, equal_together
 from inference.publisher import Ending
 from inference.results import Results
@@ -80,14 +80,14 @@ class Batches:
         self._cost = cost
         self._ahead = ahead
         self._counts = counts
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._threads = EngineThreads()
         self._loop_cpu_s = time.thread_time()
         # The engine takes batches in the order of their decoding.
         self._turn = asyncio.Lock()
 
     def close(self) -> None:
-        """Ends the engine's thread."""
-        self._thread.shutdown()
+        """Ends the engine's threads."""
+        self._threads.close()
 
     async def prepare(self, entries: Sequence[Entry], now_ms: float) -> Batch:
         """Decodes what must be run.
@@ -130,9 +130,12 @@ class Batches:
         return Batch(ended, groups, pixels, thumbnails, waited_ms, decode_s * 1000)
 
     async def infer(
-        self, batch: Batch, wanted: Callable[[Entry], bool]
+        self, batch: Batch, wanted: Callable[[Entry], bool], *, behind: bool = False
     ) -> list[Ending]:
-        """Runs a batch's pictures, those still wanted; an ending for each entry, its own."""
+        """Runs a batch's pictures, those still wanted; an ending for each entry, its own.
+
+        With `behind`, whoever else wants the core has it first.
+        """
         async with self._turn:
             if not batch.keep(wanted):
                 return []
@@ -140,9 +143,7 @@ class Batches:
             self._ahead.begun(len(batch.groups))
             self._counts.begun()
             try:
-                rows = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._rows, batch.pixels
-                )
+                rows = await self._threads.run(self._rows, batch.pixels, behind=behind)
             finally:
                 self._counts.ended()
         inference_ms = (time.perf_counter() - started) * 1000

@@ -33,7 +33,7 @@ from inference.reclaim import Claimed, claim
 from inference.results import Results
 from inference.survival import survive
 
-NICENESS: Final = 10  # to everybody else's work, a tenth of a core where all are busy
+NICENESS: Final = 10  # beside people's work a tenth of a core, where all are busy
 THREADS: Final = 1
 TIDY_BEATS: Final = 60
 REDIS_PATIENCE_S: Final = 10.0

@@ -16,9 +16,10 @@ from common import keys, logs
 from common.link import LinkLost, ReplyError
 from inference import metrics
 from inference.batch import Batch
-from inference.batcher import AHEAD, Plan, Queued
+from inference.batcher import AHEAD
 from inference.consumer import BEAT_S
 from inference.entries import Entry
+from inference.intake import Intake
 from inference.publisher import Ending
 from inference.reclaim import Claimed, claim
 from inference.stages import Stages
@@ -26,7 +27,6 @@ from inference.survival import survive
 
 IN_HAND: Final = AHEAD
 TIDY_BEATS: Final = 60
-NOTHING: Final = Plan(0, 0)
 
 log = logs.get(__name__)
 
@@ -39,8 +39,7 @@ class Worker:
         self._slots = asyncio.Semaphore(IN_HAND)
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: Claimed | None = None
-        self._left: list[Entry] = []  # read, but not yet begun
-        self._seen = Queued(0, 0)  # at the last look
+        self._intake = Intake(stages.consumer, stages.batcher, stages.presence)
         self._preparing = False  # a batch that was read is being decoded
         self._broken: BaseException | None = None
 
@@ -52,7 +51,7 @@ class Worker:
         """
         beating = asyncio.create_task(self._beat())
         try:
-            while not stop.is_set() or self._left:
+            while not stop.is_set() or self._intake.left:
                 if beating.done():
                     beating.result()
                 if self._broken is not None:
@@ -88,27 +87,45 @@ class Worker:
 
     async def _next(self) -> None:
         """Reads one batch, decodes it and hands it to the engine."""
-        if self._stages.consumer.orphans and not self._left:
+        if self._stages.consumer.orphans and not self._intake.left:
             await self._idle()
             await self._take_over()
             return
         entries: list[Entry] = []
         try:
             async with self._slot():
-                likely = self._stages.batcher.plan(self._seen).images
-                await self._stages.ahead.needed(max(1, likely))
-                now_ms = await self._read(entries)
+                await self._stages.ahead.needed(self._intake.likely())
+                now_ms = await self._intake.batch(entries)
                 if not entries:
                     self._slots.release()
                     return
                 self._preparing = True
-                self._begin(await self._stages.batches.prepare(entries, now_ms))
+                batch = await self._stages.batches.prepare(entries, now_ms)
+                if self._stages.ahead.in_turns and self._intake.may_wait(entries):
+                    await self._let_by(entries)
+                self._begin(batch)
         except (LinkLost, ReplyError):
             # They are still ours, and the next turn starts with them.
-            self._left = entries + self._left
+            self._intake.left[:0] = entries
             raise
         finally:
             self._preparing = False
+
+    async def _let_by(self, held: list[Entry]) -> None:
+        """Has people who came while a collection's batch was decoded go before it.
+
+        What is read is put before `held` until it has begun: the next turn starts with it, should this fail.
+        """
+        people: list[Entry] = []
+        try:
+            now_ms = await self._intake.people(people)
+        finally:
+            held[:0] = people
+        if people:
+            async with self._slot():
+                batch = await self._stages.batches.prepare(people, now_ms)
+                del held[: len(people)]
+                self._begin(batch)
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -119,60 +136,6 @@ class Worker:
         except BaseException:
             self._slots.release()
             raise
-
-    async def _read(self, entries: list[Entry]) -> float:
-        """Reads the next batch into `entries`; Redis' time then, in milliseconds.
-
-        It is planned by what was left at the last look, so that a busy worker asks Redis once a batch.
-        """
-        consumer, batcher = self._stages.consumer, self._stages.batcher
-        entries += self._left
-        waited, self._left = bool(self._left), []
-        now_ms = 0.0
-        queued = self._known(entries)
-        if not queued.interactive and not queued.bulk:
-            entries += await consumer.first()
-            if not entries:
-                return now_ms
-            now_ms = await self._take(NOTHING, entries)  # what company it has
-            queued = self._known(entries)
-        plan = batcher.plan(queued)
-        bulk = self._bulk_among(entries)
-        interactive = len(entries) - bulk
-        rest = Plan(max(0, plan.interactive - interactive), max(0, plan.bulk - bulk))
-        if rest.bulk:  # people may have come since the last look
-            rest = Plan(rest.images, rest.bulk)
-        if rest.images or not now_ms:
-            now_ms = await self._take(rest, entries)
-        bulk = self._bulk_among(entries)
-        end = batcher.max_batch  # two may come at once where one was waited for
-        if not waited and not plan.interactive and bulk < len(entries):
-            # Who has come meanwhile goes first; what waits for that goes with the next, whoever comes.
-            lane = consumer.streams["bulk"]
-            entries.sort(key=lambda one: one.stream == lane)
-            end = min(end, len(entries) - bulk)
-        self._left = entries[end:]
-        del entries[end:]
-        bulk = self._bulk_among(entries)
-        batcher.took(Plan(len(entries) - bulk, bulk), queued)
-        return now_ms
-
-    async def _take(self, plan: Plan, entries: list[Entry]) -> float:
-        """Takes what is planned and looks what is left; Redis' time in milliseconds."""
-        workers = self._stages.presence.workers
-        self._seen, now_ms = await self._stages.consumer.take(plan, entries, workers)
-        return now_ms
-
-    def _known(self, entries: Sequence[Entry]) -> Queued:
-        """What there is to do, `entries` included."""
-        there, bulk = self._seen, self._bulk_among(entries)
-        interactive = there.interactive + len(entries) - bulk
-        return Queued(interactive, there.bulk + bulk, there.workers)
-
-    def _bulk_among(self, entries: Sequence[Entry]) -> int:
-        return sum(
-            one.stream == self._stages.consumer.streams["bulk"] for one in entries
-        )
 
     async def _take_over(self) -> None:
         """Runs entries of dead workers, each alone, until none is left."""
@@ -197,7 +160,7 @@ class Worker:
             await self._publish([stages.results.failure(entry, "dead-letter")])
         else:
             async with self._slot():
-                now_ms = await self._take(NOTHING, [])
+                now_ms = await self._intake.look()
                 self._begin(await stages.batches.prepare([entry], now_ms))
             await self._idle()
 
@@ -222,7 +185,10 @@ class Worker:
             if batch.ended:
                 await self._publish(batch.ended)
             if batch.groups:
-                inferred = await stages.batches.infer(batch, stages.consumer.holds)
+                behind = stages.ahead.in_turns and self._intake.may_wait(batch.entries)
+                inferred = await stages.batches.infer(
+                    batch, stages.consumer.holds, behind=behind
+                )
         finally:
             stages.ahead.ended()
         if inferred:

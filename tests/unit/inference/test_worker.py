@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ from common.keys import GROUP, Lane
 from common.link import Command, LinkLost, ReplyError
 from common.process import Reporter
 from inference import consumer as consumer_module
-from inference import reclaim
+from inference import engine_threads, reclaim
 from inference import worker as worker_module
 from inference.ahead import Ahead
 from inference.batcher import Batcher, Cost
@@ -401,6 +402,90 @@ async def test_people_who_come_unexpected_do_not_wait_for_a_collection_that_was_
     order = [answer for batch in bench.engine.seen for answer in batch]
     # What the engine had, at most what was read in the same moment, and then the person.
     assert order.index(0) <= 2 * max(len(batch) for batch in bench.engine.seen)
+
+
+def during_decoding(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, what: Callable[[], Awaitable[object]]
+) -> None:
+    """Something happens while the next batch is decoded."""
+    decode = bench.decoder.decode
+
+    async def decoded(images: Any) -> Any:
+        monkeypatch.setattr(bench.decoder, "decode", decode)
+        await what()
+        return await decode(images)
+
+    monkeypatch.setattr(bench.decoder, "decode", decoded)
+
+
+async def test_people_go_before_a_collection_that_is_being_decoded(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as people are about, at every batch; otherwise nobody looks."""
+    bench = benches(beside=False, max_batch=1)
+    await bench.start()
+    people: list[str] = []
+
+    async def come() -> None:
+        people.append(await bench.add(distinct(RED)))
+
+    seen = []
+    for _ in range(2):  # before the first there has been nobody
+        during_decoding(bench, monkeypatch, come)
+        collection = await bench.add(distinct(BLUE), "bulk")
+        assert await bench.label(collection) == "blue"
+        assert await bench.label(people[-1]) == "red"
+        seen.append([answer for (answer,) in bench.engine.seen])
+        bench.engine.seen.clear()
+    assert seen == [[2, 0], [0, 2]]
+    await bench.finish()
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["unsent", "unanswered"])
+@pytest.mark.parametrize("at", range(1, 5))
+async def test_a_connection_lost_while_people_are_let_by_loses_nobody(
+    benches: Benches,
+    flushed_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    answered: bool,
+) -> None:
+    cut = Cut(flushed_redis_url, answered=answered)
+    bench = benches(link=cut, beside=False, max_batch=2)
+    await bench.start()
+    assert await bench.label(await bench.add(distinct(GREEN))) == "green"
+    ids: list[str] = []
+
+    async def come() -> None:
+        ids.extend([await bench.add(distinct(RED)) for _ in range(3)])
+        cut.left = at
+
+    during_decoding(bench, monkeypatch, come)
+    collection = [await bench.add(distinct(BLUE), "bulk") for _ in range(3)]
+    assert [await bench.label(one) for one in collection] == ["blue"] * 3
+    assert [await bench.label(one) for one in ids] == ["red"] * 3
+    await bench.empty()
+    await bench.finish()
+
+
+async def test_a_collection_is_computed_behind_all_others(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = benches(beside=False)
+    niceness: list[int] = []
+    run = bench.engine.run
+
+    def noted(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return run(images)
+
+    monkeypatch.setattr(bench.engine, "run", noted)
+    await bench.start()
+    for lane in ("interactive", "bulk", "interactive"):
+        await bench.label(await bench.add(distinct(RED), lane))  # type: ignore[arg-type]
+    await bench.finish()
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness == [here, min(here + engine_threads.NICENESS, 19), here]
 
 
 async def test_without_cores_to_decode_on_engine_and_decoder_take_turns(
