@@ -96,7 +96,7 @@ class Client:
             top_k: how many predictions, 1 to 20.
             lane: ``bulk`` leaves people who wait at a page the way.
             explain: rank of the category of which a map is wanted, 1 to `top_k`.
-            phash: a perceptual hash is wanted too.
+            phash: a perceptual hash is wanted too; there is none beside a map.
             patience_s: how long a full queue, a worker that starts or a broken connection is
                 waited out, in seconds; None: for ever.
 

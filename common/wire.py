@@ -93,7 +93,8 @@ class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
         thumbnail: a JPEG, or nothing.
         digest: SHA-256 of the image; empty from workers before this field.
         map: where one was asked for.
-        phash: a perceptual hash (`common.phash`), nothing where it has none; None: nobody asked for one.
+        phash: a perceptual hash (`common.phash`), where it has one and one was looked for, or nothing.
+        hashed: one was looked for.
     """
 
     version: int
@@ -107,18 +108,20 @@ class Success(msgspec.Struct, frozen=True, array_like=True, tag="success"):
     thumbnail: bytes = b""
     digest: bytes = b""
     map: Map | None = None
-    phash: bytes | None = None
+    phash: bytes = b""
+    hashed: bool = False
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
     """An answer kept by content: the best categories' places among the labels, and probabilities.
 
-    ``phash`` as in `Success`.
+    ``phash`` and ``hashed`` as in `Success`.
     """
 
     version: int
     best: tuple[tuple[int, float], ...]
-    phash: bytes | None = None
+    phash: bytes = b""
+    hashed: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):

@@ -68,7 +68,7 @@ async def classify(
         top_k: how many predictions, 1 to MAX_TOP_K.
         thumbnail_px: longest side of the thumbnail, 0 for none.
         explain: rank of the category of which a map is wanted, 1 to `top_k`; 0 for none.
-        phash: a perceptual hash is wanted.
+        phash: a perceptual hash is wanted; there is none beside a map.
         keep: past the deadline the request goes on, to be asked about later.
         wait_s: the client's own deadline; the shorter one counts.
 

@@ -26,7 +26,9 @@ Rank = Annotated[
 
 Hashed = Annotated[
     bool,
-    Meta(description="Also give a perceptual hash, where the picture has one."),
+    Meta(
+        description="Also give a perceptual hash, where the picture has one. Not beside `explain`."
+    ),
 ]
 
 

@@ -41,7 +41,7 @@ class Known:
         if time.monotonic() >= until or not self._serves(success.model_digest):
             del self._held[digest]
             return None
-        if asked < top_k or (phash and success.phash is None):
+        if asked < top_k or (phash and not success.hashed):
             return None
         self._held.move_to_end(digest)
         return msgspec.structs.replace(
@@ -58,7 +58,7 @@ class Known:
         if success.cached or success.thumbnail or self._ttl_s <= 0:
             return
         held = self._held.get(digest)
-        if held is None or held[1] <= top_k:
+        if held is None or (held[2].hashed, held[1]) <= (success.hashed, top_k):
             self._held[digest] = time.monotonic() + self._ttl_s, top_k, success
             self._held.move_to_end(digest)
             if len(self._held) > MOST:

@@ -25,9 +25,12 @@ BULK_SHARE: Final = 0.1
 # Batches of one worker ahead of an image that has just been added: one with the engine, one decoded.
 AHEAD: Final = 2
 # A batch with bulk in it lasts no longer than this many interactive pictures, one by one: while there
-# are people, and when there have been none for the last QUIET batches (then it pays to take a few more).
+# are people, and when there have been none for the last QUIET batches (then it pays to take a few more;
+# twice as many where it lets people by once it is decoded: who comes then waits about as long, see
+# docs/performance.md).
 SERVICES: Final = 1.0
 SERVICES_IN_QUIET: Final = 2.0
+SERVICES_LETTING_BY: Final = 4.0
 QUIET: Final = 100
 # Weight of a measurement after n more: FORGETTING ** n. Half after 34 batches.
 FORGETTING: Final = 0.98
@@ -166,11 +169,13 @@ class Batcher:
         latency_target_ms: an image that is added while AHEAD batches are in hand and goes with the next
             one should be answered within this time.
         max_batch: the engine's bound, in images.
+        lets_by: people who come while a batch of bulk is decoded go before it.
     """
 
     cost: Cost
     latency_target_ms: float
     max_batch: int
+    lets_by: bool = False
     _bulk_owed: float = field(default=0.0, init=False)
     _without_people: int = field(default=QUIET, init=False)  # batches, up to QUIET
 
@@ -203,11 +208,6 @@ class Batcher:
         people = plan.interactive or queued.interactive
         self._without_people = 0 if people else min(self._without_people + 1, QUIET)
 
-    @property
-    def people_about(self) -> bool:
-        """Whether any of the last QUIET batches, as far as this worker knows, was a person's."""
-        return self._without_people < QUIET
-
     def _largest(self) -> int:
         """The largest batch that keeps the latency target: those ahead of it, and its own."""
         each_ms = self.latency_target_ms / (AHEAD + 1)
@@ -216,8 +216,10 @@ class Batcher:
 
     def _largest_with_bulk(self, queued: Queued) -> int:
         """The size up to which bulk may fill a batch; neither engine nor decoder is held up longer."""
-        quiet = not queued.interactive and not self.people_about
-        allowed_ms = (SERVICES_IN_QUIET if quiet else SERVICES) * self.cost.service_ms
+        services = SERVICES
+        if not queued.interactive and self._without_people >= QUIET:
+            services = SERVICES_LETTING_BY if self.lets_by else SERVICES_IN_QUIET
+        allowed_ms = services * self.cost.service_ms
         inferred = (allowed_ms - self.cost.fixed_ms) / self.cost.image_ms
         decoded = allowed_ms / max(self.cost.decode_ms, 1e-6)
         return max(1, int(min(inferred, decoded)))

@@ -1,7 +1,4 @@
-"""Which entries a worker takes next: reads what `inference.batcher` plans, and knows what waits.
-
-What has been read and has not begun is kept here, so that no turn that fails loses it.
-"""
+"""Which entries a worker takes next: reads what `inference.batcher` plans, and knows what waits."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -37,12 +34,7 @@ class Intake:
         return self._bulk_among(entries) == len(entries)
 
     async def people(self, entries: list[Entry]) -> float:
-        """Reads into `entries` what people have added lately; Redis' time in milliseconds.
-
-        Nobody looks while no people are about: each look has the engine wait.
-        """
-        if not self._batcher.people_about:
-            return 0.0
+        """Reads into `entries` what people have added lately; Redis' time in milliseconds."""
         now_ms = await self._take(Plan(1, 0), entries)
         if entries:
             queued = self._known(entries)
@@ -58,7 +50,7 @@ class Intake:
     async def batch(self, entries: list[Entry]) -> float:
         """Reads the next batch into `entries`; Redis' time then, in milliseconds.
 
-        It is planned by what was left at the last look, so that a busy worker asks Redis once a batch.
+        It is planned by what was left at the last look, so that a busy worker asks Redis once for it.
         """
         consumer, batcher = self._consumer, self._batcher
         entries += self.left

@@ -47,14 +47,16 @@ class Results:
             probabilities: float32 [classes], 0 to 1; None where the engine failed on the image.
             timing: where its time went.
             thumbnail: a JPEG, or nothing.
-            phash: as in `common.wire.Success`.
+            phash: a perceptual hash, nothing where it has none; None: it was not looked for.
         """
         if probabilities is None:
             return self.failure(entry, "dead-letter")
         best = self.best(probabilities)
-        known = wire.Known(VERSION, best, phash) if self._cache else None
+        known = self._cache and wire.Known(
+            VERSION, best, phash or b"", phash is not None
+        )
         told = self._told(entry, best, timing, thumbnail, phash=phash)
-        return Ending(entry, told, known)
+        return Ending(entry, told, known or None)
 
     def explained(
         self,
@@ -118,7 +120,8 @@ class Results:
             thumbnail,
             entry.request.digest,
             look,
-            phash,
+            phash or b"",
+            phash is not None,
         )
 
     @staticmethod
@@ -153,12 +156,12 @@ class Results:
                 continue
             try:
                 known = wire.read_known(data)
-                if entry.request.phash and known.phash is None:
+                if entry.request.phash and not known.hashed:
                     continue
                 told = self._told(
                     *(entry, known.best, CACHED_TIMING),
                     cached=True,
-                    phash=known.phash,
+                    phash=known.phash if known.hashed else None,
                 )
             except (
                 wire.WireError,

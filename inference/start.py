@@ -154,7 +154,9 @@ def assemble(
     digest = served_digest(spec, parts.engine)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     consumer = Consumer(blocking, link, model, name)
-    batcher = Batcher(cost, settings.latency_target_ms, parts.max_batch)
+    batcher = Batcher(
+        cost, settings.latency_target_ms, parts.max_batch, lets_by=not beside
+    )
     pace, counts = Pace(), Counts()
     presence = Presence(
         link,

@@ -101,7 +101,8 @@ class Worker:
                     return
                 self._preparing = True
                 batch = await self._stages.batches.prepare(entries, now_ms)
-                if self._stages.ahead.in_turns and self._intake.may_wait(entries):
+                may_wait = batch.groups and self._intake.may_wait(entries)
+                if self._stages.ahead.in_turns and may_wait:
                     await self._let_by(entries)
                 self._begin(batch)
         except (LinkLost, ReplyError):
@@ -124,6 +125,9 @@ class Worker:
         if people:
             async with self._slot():
                 batch = await self._stages.batches.prepare(people, now_ms)
+                if batch.ended:  # told first by its task, which would then come second
+                    await self._publish(batch.ended)
+                    batch.ended = []
                 del held[: len(people)]
                 self._begin(batch)
 

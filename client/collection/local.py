@@ -1,8 +1,9 @@
 """Pictures to processes of this one's own, one a core: no server, no Redis."""
 
 import asyncio
+import math
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -78,7 +79,7 @@ class Local:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends the processes; what they still have is not waited for."""
+        """Ends the processes, once they have done what they have in hand."""
         for child in self._children:
             child.hang_up()
         for child in self._children:
@@ -99,11 +100,7 @@ class Local:
     async def _several(self, pictures: Sequence[Picture]) -> list[Ended]:
         codes = [formats.refused(one.data) for one in pictures]  # as a gateway does
         data = [one.data for one, code in zip(pictures, codes, strict=True) if not code]
-        results: Iterable[Result] = ()
-        if data:
-            child = min(self._children, key=lambda one: len(one.waiting))
-            results = await child.ask(data)
-        following = iter(results)
+        following = iter(await self._asked(data))
         return [
             Ended(
                 *(one.number, one.digest),
@@ -111,6 +108,15 @@ class Local:
             )
             for one, code in zip(pictures, codes, strict=True)
         ]
+
+    async def _asked(self, pictures: Sequence[bytes]) -> "list[Result]":
+        """What becomes of each: of those who have nothing to do, each has its part of the work."""
+        idle = [one for one in self._children if not one.waiting]
+        asked = idle or [min(self._children, key=lambda one: len(one.waiting))]
+        size = max(1, math.ceil(len(pictures) / len(asked)))
+        parts = [pictures[at : at + size] for at in range(0, len(pictures), size)]
+        answers = await asyncio.gather(*map(Child.ask, asked, parts))
+        return [result for answer in answers for result in answer]
 
     def _outcome(self, picture: Picture, result: "Result") -> Content | Failed:
         if result.code:

@@ -80,9 +80,10 @@ class Child:
             if not self.ready.done():  # nobody waits any more
                 self.ready.set_result(ready)
         while (message := await read(self.process.stdout)) is not None:
+            answers = results.decode(message)
             future = self.waiting.popleft()
             if not future.done():
-                future.set_result(results.decode(message))
+                future.set_result(answers)
         self.died = _death(await self.process.wait())
         futures: list[asyncio.Future[Any]] = [self.ready, *self.waiting]
         for future in futures:

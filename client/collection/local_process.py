@@ -89,8 +89,12 @@ class Process:
         batches: asyncio.Queue[list[memoryview] | None] = asyncio.Queue()
         reading = asyncio.create_task(_feed(incoming, batches))
         while (batch := await batches.get()) is not None:
-            outgoing.write(framed(await self._results(batch)))
-            await outgoing.drain()
+            results = await self._results(batch)
+            try:
+                outgoing.write(framed(results))
+                await outgoing.drain()
+            except ConnectionError:  # the parent was killed: nobody is left to tell
+                return
         await reading
 
     async def _results(self, batch: list[memoryview]) -> list[Result]:
@@ -136,9 +140,11 @@ async def _feed(
     incoming: asyncio.StreamReader, batches: "asyncio.Queue[list[memoryview] | None]"
 ) -> None:
     decoder = msgspec.msgpack.Decoder(list[memoryview])
-    while (message := await read(incoming)) is not None:
-        batches.put_nowait(decoder.decode(message))  # the parent bounds how many
-    batches.put_nowait(None)
+    try:
+        while (message := await read(incoming)) is not None:
+            batches.put_nowait(decoder.decode(message))  # the parent bounds how many
+    finally:
+        batches.put_nowait(None)
 
 
 def _own_output() -> IO[bytes]:
@@ -185,8 +191,6 @@ def main() -> None:
         asyncio.run(_main(_own_output()))
     except StartError as error:
         sys.exit(f"pictor: {error}")
-    except ConnectionError:  # the parent was killed: nobody is left to tell
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,7 @@ class Content(msgspec.Struct, frozen=True):
         model: its name.
         model_digest: of its weights and preprocessing.
         ms: decode and inference, milliseconds.
-        looks: a difference hash (`client.collection.looks`), 64 bits as a signed integer; None where
-            the picture could not be opened here.
+        looks: a perceptual hash (`common.phash`), 64 bits as a signed integer; None where it has none.
     """
 
     digest: bytes

@@ -105,7 +105,8 @@ def test_pictures_that_wait_for_a_process_that_is_killed_are_kept(
     fill(folder, 240)
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes() + bytes(500_000))  # behind the picture's end
-    process = command("classify", folder, "--out", out, "--local", data_dir=models)
+    line = ("classify", folder, "--out", out, "--local")
+    process = command(*line, data_dir=models, workers=2)
     assert reached(process, lambda: done(out) > 0)
     child = first_child(process)
     os.kill(child, signal.SIGSTOP)

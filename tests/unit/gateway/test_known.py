@@ -58,9 +58,19 @@ def test_an_answer_for_which_nobody_looked_for_a_perceptual_hash_has_none(
     assert known.find(digest(1), 5, "", phash=True) is None
     assert known.find(digest(1), 5, "") is not None
     for looked in (b"", bytes(8)):
-        known.keep(digest(1), 5, success(phash=looked))
+        known.keep(digest(1), 5, success(5, phash=looked, hashed=True))
         found = known.find(digest(1), 5, "", phash=True)
         assert found is not None and found.phash == looked
+
+
+def test_an_answer_with_a_perceptual_hash_takes_the_place_of_one_without(
+    known: Known,
+) -> None:
+    known.keep(digest(1), 10, success(10))
+    known.keep(digest(1), 5, success(phash=bytes(8), hashed=True))
+    assert known.find(digest(1), 5, "", phash=True) is not None
+    known.keep(digest(1), 10, success(10))
+    assert known.find(digest(1), 5, "", phash=True) is not None
 
 
 @pytest.mark.parametrize("changed", [{"cached": True}, {"thumbnail": b"jpeg"}])

@@ -123,6 +123,17 @@ def test_without_people_for_a_while_a_collection_takes_a_few_more() -> None:
     assert one.plan(Queued(1, 500)) == Plan(1, 0)
 
 
+def test_where_people_are_let_by_it_takes_twice_as_many_then_and_no_more_otherwise() -> (
+    None
+):
+    one = batcher(3, 9, decode_ms=3.4)
+    one.lets_by = True
+    assert one.plan(Queued(0, 500)).bulk == 6
+    after_people(one)
+    assert one.plan(Queued(0, 500)).bulk == 1
+    assert one.plan(Queued(1, 500)) == Plan(1, 0)
+
+
 @example((0.0, 1.0), 0.0, 1, 1, [(1, 64)] * 500)
 @given(
     costs,

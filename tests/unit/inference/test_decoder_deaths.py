@@ -184,8 +184,7 @@ async def test_closing_ends_the_process() -> None:
 HOLDER = """
 import asyncio
 from inference import decoder_memory, images, sandbox
-from inference.decoder import BETWEEN_S, SPARE_S, Decoder
-from inference.decoder_memory import Layout
+from inference.decoder import Decoder
 from inference.models.preprocessing import Preprocessing
 async def main():
     decoder = Decoder(Preprocessing(height=8, width=8), 2, 1000, 1000)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -149,7 +150,7 @@ class Bench:
         cost = Cost()
         for images in (1, 2, 4):
             cost.measured(images, 50 + images)
-        batcher = Batcher(cost, 5000, max_batch)
+        batcher = Batcher(cost, 5000, max_batch, lets_by=not beside)
         results = Results("m", "d1", LABELS, cache=True)
         pace, ahead = Pace(), Ahead(cost, beside=beside)
         counts = Counts()
@@ -421,7 +422,7 @@ def during_decoding(
 async def test_people_go_before_a_collection_that_is_being_decoded(
     benches: Benches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As long as people are about, at every batch; otherwise nobody looks."""
+    """Whether or not there were any before."""
     bench = benches(beside=False, max_batch=1)
     await bench.start()
     people: list[str] = []
@@ -430,14 +431,14 @@ async def test_people_go_before_a_collection_that_is_being_decoded(
         people.append(await bench.add(distinct(RED)))
 
     seen = []
-    for _ in range(2):  # before the first there has been nobody
+    for _ in range(2):
         during_decoding(bench, monkeypatch, come)
         collection = await bench.add(distinct(BLUE), "bulk")
         assert await bench.label(collection) == "blue"
         assert await bench.label(people[-1]) == "red"
         seen.append([answer for (answer,) in bench.engine.seen])
         bench.engine.seen.clear()
-    assert seen == [[2, 0], [0, 2]]
+    assert seen == [[0, 2], [0, 2]]
     await bench.finish()
 
 
@@ -466,8 +467,31 @@ async def test_a_connection_lost_while_people_are_let_by_loses_nobody(
     assert [await bench.label(one) for one in ids] == ["red"] * 3
     await bench.empty()
     await bench.finish()
+    if not answered:  # nothing had happened, so nothing has happened twice
+        assert sum(map(len, bench.engine.seen)) == 7
 
 
+async def test_of_people_who_are_let_by_those_who_need_no_engine_hold_up_none(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = benches(beside=False, max_batch=2)
+    await bench.start()
+    known = distinct(GREEN)
+    assert await bench.label(await bench.add(known)) == "green"
+    people: list[str] = []
+
+    async def come() -> None:
+        people.extend([await bench.add(known), await bench.add(distinct(RED))])
+
+    during_decoding(bench, monkeypatch, come)
+    collection = await bench.add(distinct(BLUE), "bulk")
+    assert await bench.label(collection) == "blue"
+    assert [await bench.label(one) for one in people] == ["green", "red"]
+    await bench.finish()
+    assert bench.engine.seen == [[1], [0], [2]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness there")
 async def test_a_collection_is_computed_behind_all_others(
     benches: Benches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
