@@ -26,8 +26,8 @@ BULK_SHARE: Final = 0.1
 AHEAD: Final = 2
 # A batch with bulk in it lasts no longer than this many interactive pictures, one by one: while there
 # are people, and when there have been none for the last QUIET batches (then it pays to take a few more;
-# twice as many where it lets people by once it is decoded: who comes then waits about as long, see
-# docs/performance.md).
+# twice as many where it lets people by once it is decoded: who comes then waits for decoder or engine,
+# not for one after the other).
 SERVICES: Final = 1.0
 SERVICES_IN_QUIET: Final = 2.0
 SERVICES_LETTING_BY: Final = 4.0

@@ -2,7 +2,7 @@
 
 A collection's leaves the core to everybody else who wants it: another worker's engine with a person's
 picture, gateways, Redis. Two threads, since anybody may raise a niceness and few may take it back; one of
-them at a time has work. How much it brings: docs/performance.md.
+them at a time has work.
 """
 
 import asyncio

@@ -52,11 +52,9 @@ class Results:
         if probabilities is None:
             return self.failure(entry, "dead-letter")
         best = self.best(probabilities)
-        known = self._cache and wire.Known(
-            VERSION, best, phash or b"", phash is not None
-        )
         told = self._told(entry, best, timing, thumbnail, phash=phash)
-        return Ending(entry, told, known or None)
+        known = wire.Known(VERSION, best, told.phash, told.hashed)
+        return Ending(entry, told, known if self._cache else None)
 
     def explained(
         self,

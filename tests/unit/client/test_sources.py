@@ -156,14 +156,15 @@ def test_a_link_to_a_folder_is_not_followed_whatever_it_is_called(
     assert list(found(tmp_path, "a")) == ["a/1.png"]
 
 
-def test_a_folder_may_be_deeper_than_python_calls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["{}", "{}/**/*.png"], ids=["folder", "glob"])
+def test_a_folder_may_be_deeper_than_python_calls(tmp_path: Path, given: str) -> None:
     deep = tmp_path
     for _ in range(1100):
         deep /= "d"
         deep.mkdir()
     tree(deep, "1.png")
     tree(tmp_path, "notes.txt")
-    (one,) = Sources().find([str(tmp_path)])
+    (one,) = Sources().find([given.format(tmp_path)])
     assert one.path == os.fsencode(deep / "1.png")
     (deep / "1.png").unlink()
     os.removedirs(deep)  # too deep for pytest to tidy up
